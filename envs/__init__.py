@@ -1,0 +1,1 @@
+"""The environments of hebbian-gym, imported as ``hebbian_gym.envs``."""

@@ -1,0 +1,297 @@
+"""The Ant environment."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import DependencyNotInstalled
+
+try:
+    import pybullet
+    import pybullet_data
+except ImportError as error:  # pragma: no cover
+    raise DependencyNotInstalled(
+        'the Ant needs pybullet: pip install "hebbian-gym[ant]" (wheels: Linux x86-64, CPython 3.10 and 3.11)'
+    ) from error
+
+from . import state
+from .body import LEGS, damaged, to_urdf, undamaged
+
+TIME_STEP = 0.0165  # s, of one env step: Bullet's 4 substeps
+SUBSTEPS = 4
+SOLVER_ITERATIONS = 5
+TORQUE_BOUND = 250.0  # N m at |action| 1: Bullet's power 2.5 times 100
+START_ANGLE = 0.1  # rad: joints start in U(-0.1, 0.1), whatever their limits
+FALLEN_HEIGHT = 0.26  # m: the torso's height at which Bullet calls the ant dead
+NO_CONTACT = (0.0, 0.0, 0.0, 0.0)
+LOWER_SEGMENTS = (1, 3, 5, 7)  # links of the merged ant that end in a foot
+JOINTS_AT_LIMIT_COST = -0.1
+BULLET_TERMS = ("reward_alive", "reward_progress", "reward_electricity", "reward_joints_at_limit")
+PATIENCE_FROM, PATIENCE = 200, 30  # early stop: the paper's code looks from this step on, and waits so many steps
+
+
+class AntEnv(gym.Env[np.ndarray, np.ndarray]):
+    """Bullet's Ant, whole or damaged, as Najarro & Risi (2020) use it.
+
+    ## Description
+
+    A quadruped of 9 rigid bodies walks along +x: the mechanics, observation, reward terms and termination of
+    ``AntBulletEnv-v0``, with damaged legs. Legs go by their place when walking along +x: ``left_front``,
+    ``right_front``, ``left_back``, ``right_back``. (In Bullet's file those are ``front_left_leg``,
+    ``right_back_leg``, ``front_right_leg`` and ``left_back_leg``.)
+
+    ## Action Space
+
+    ``Box(-1, 1, (8,), float32)``: the torques of hip and ankle of each leg, as fractions of 250 N m; clipped.
+    Legs in Bullet's order: left front, left back, right back, right front.
+
+    ## Observation Space
+
+    ``Box(-5, 5, (28,), float32)``, clipped:
+
+    | Num | Observation | Type (Unit) |
+    |---|---|---|
+    | 0 | torso's height above that at the reset | position (m) |
+    | 1, 2 | sine and cosine of the target's direction | - |
+    | 3-5 | 0.3 x the torso's velocity, turned by the yaw | velocity (m/s) |
+    | 6, 7 | roll, pitch | angle (rad) |
+    | 8-23 | for each joint: angle scaled to -1..1 between its limits, 0.1 x speed | -, velocity (rad/s) |
+    | 24-27 | 1 for each foot on the ground, else 0 | - |
+
+    ## Rewards
+
+    ``reward="distance"``: progress alone, the approach to a target 1 km away on the x axis divided by 0.0165 s,
+    so metres per second. Its sum over an episode is the paper's distance. ``reward="bullet"``: the sum of Bullet's
+    terms: alive (+1, or -1 when fallen), progress, electricity (-2 x mean \\|action x joint speed\\| - 0.1 x mean
+    action^2) and joints at their limit (-0.1 each). ``info`` carries each: ``reward_alive``, ``reward_progress``,
+    ``reward_electricity``, ``reward_joints_at_limit``; also ``x_position`` and ``y_position`` of the torso (m) and
+    ``damage``.
+
+    Bullet takes the mean position of 22 parts, one of which is the floor, so progress is 21/22 of the ant's speed.
+
+    ## Starting State
+
+    The torso 0.75 m above the ground, every joint in U(-0.1, 0.1) rad. Then ``warm_up_steps`` with zero action, in
+    which the ant drops to the ground; they belong to the reset and cost no steps.
+
+    ## Episode End
+
+    Terminated when the torso's height is 0.26 m or less, truncated after 1000 steps (by the registration). With
+    ``early_stop`` (meant for evolution, not for scores), both are as in the paper's code: falling counts only after
+    200 steps, and then 30 negative rewards in a row truncate the episode too.
+
+    ## Arguments
+
+    - ``damage``: leg to remaining fraction of its lower segment, in [0, 1]; or ``"random"``: at each reset one leg,
+      drawn uniformly, keeps a fraction drawn from U(0, 1).
+    - ``reward``: ``"distance"`` or ``"bullet"``.
+    - ``warm_up_steps``: 40 by default, 0 for Bullet's own start.
+    - ``early_stop``: see above.
+    - ``render_mode``: ``"rgb_array"`` (the camera follows) or ``"human"`` (Bullet's window).
+
+    ## Version History
+
+    - v0: first version.
+
+    Raises:
+        ValueError: for an unknown leg, a fraction outside [0, 1], an unknown reward, or an action that is not 8
+            finite numbers.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": 60}
+
+    def __init__(
+        self,
+        damage: Mapping[str, float] | str | None = None,
+        reward: str = "distance",
+        warm_up_steps: int = 40,
+        early_stop: bool = False,
+        render_mode: str | None = None,
+        width: int = 320,
+        height: int = 240,
+    ) -> None:
+        if reward not in ("distance", "bullet"):
+            raise ValueError(f'reward must be "distance" or "bullet", not {reward!r}')
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f'render_mode must be "rgb_array", "human" or None, not {render_mode!r}')
+        if warm_up_steps < 0:
+            raise ValueError(f"warm_up_steps must be 0 or more, not {warm_up_steps}")
+        self.action_space = spaces.Box(-1.0, 1.0, (8,), np.float32)
+        self.observation_space = spaces.Box(-state.OBSERVATION_BOUND, state.OBSERVATION_BOUND, (28,), np.float32)
+        self.render_mode = render_mode
+        self.random_damage = damage == "random"
+        self.damage = {} if self.random_damage else _checked(damage)
+        self._bullet_reward = reward == "bullet"
+        self._warm_up_steps = warm_up_steps
+        self._early_stop = early_stop
+        self._size = (width, height)
+        self._client = pybullet.connect(pybullet.GUI if render_mode == "human" else pybullet.DIRECT)
+        if self._client < 0:
+            raise RuntimeError('Bullet could not open its window; on a machine without a display use "rgb_array"')
+        self._load()
+
+    def _load(self) -> None:
+        """Make the world and the ant with the present damage, and remember the state that every reset restores."""
+        client = self._client
+        pybullet.resetSimulation(physicsClientId=client)
+        pybullet.setPhysicsEngineParameter(
+            fixedTimeStep=TIME_STEP, numSubSteps=SUBSTEPS, numSolverIterations=SOLVER_ITERATIONS,
+            deterministicOverlappingPairs=1, physicsClientId=client,
+        )  # fmt: skip
+        pybullet.setGravity(0, 0, -9.8, physicsClientId=client)
+        pybullet.setDefaultContactERP(0.9, physicsClientId=client)
+        floor = os.path.join(pybullet_data.getDataPath(), "plane_stadium.sdf")
+        self._floor = pybullet.loadSDF(floor, physicsClientId=client)[0]
+        pybullet.changeDynamics(self._floor, -1, lateralFriction=0.8, restitution=0.5, physicsClientId=client)
+        body = damaged(self.damage)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "ant.urdf")
+            with open(path, "w", encoding="ascii") as file:
+                file.write(to_urdf(body, undamaged()))
+            self._ant = pybullet.loadURDF(
+                path, (0, 0, body.height), flags=pybullet.URDF_USE_INERTIA_FROM_FILE, physicsClientId=client
+            )
+        self._legs, self._stubs = state.leg_table(body), state.stub_table(body)
+        self._limits = np.array([joint.limits for leg in body.legs for joint in (leg.hip, leg.ankle)])
+        self._joints = list(range(8))
+        pybullet.setJointMotorControlArray(  # Bullet's default motors would hold the joints
+            self._ant, self._joints, pybullet.VELOCITY_CONTROL, forces=[0.0] * 8, physicsClientId=client
+        )
+        self._start = pybullet.saveState(physicsClientId=client)
+
+    def _restore(self) -> None:
+        client = self._client
+        if self.random_damage:
+            leg = LEGS[self.np_random.integers(len(LEGS))]
+            self.damage = {leg: float(self.np_random.uniform())}
+            self._load()
+        pybullet.restoreState(self._start, physicsClientId=client)
+        for joint, angle in enumerate(self.np_random.uniform(-START_ANGLE, START_ANGLE, 8)):
+            pybullet.resetJointState(self._ant, joint, angle, 0.0, physicsClientId=client)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start a new episode; all randomness is from ``seed``, or goes on from the last one given."""
+        super().reset(seed=seed)
+        self._restore()
+        self._read_torso()
+        self._initial_z = self._position[2]
+        before = self._feet = NO_CONTACT
+        for step in range(self._warm_up_steps):
+            self._advance()
+            if step >= self._warm_up_steps - 2:
+                before, self._feet = self._feet, self._feet_on_ground()
+        observation, self._target_distance, _, _ = self._observe(before, np.zeros(8))
+        self._elapsed = self._negative = 0
+        if self.render_mode == "human":
+            self.render()
+        return observation, self._info()
+
+    def _read_torso(self) -> None:
+        self._position, self._orientation = pybullet.getBasePositionAndOrientation(self._ant, self._client)
+        self._velocity, self._spin = pybullet.getBaseVelocity(self._ant, self._client)
+
+    def _advance(self) -> None:
+        """One time step of the world."""
+        torque = state.damping_correction(self._orientation, self._velocity, self._spin, self._stubs)
+        pybullet.applyExternalTorque(self._ant, -1, torque, pybullet.WORLD_FRAME, physicsClientId=self._client)
+        pybullet.stepSimulation(self._client)
+        self._read_torso()
+
+    def _observe(self, feet: tuple[float, ...], action: np.ndarray) -> tuple[np.ndarray, float, float, int]:
+        """Observation, distance to the target (m), electricity cost, joints at their limit."""
+        joints = tuple([joint[:2] for joint in pybullet.getJointStates(self._ant, self._joints, self._client)])
+        return state.observe(  # type: ignore[no-any-return]
+            self._position, self._orientation, self._velocity, joints,
+            self._limits, self._legs, self._initial_z, feet, action,
+        )  # fmt: skip
+
+    def _feet_on_ground(self) -> tuple[float, ...]:
+        feet = [0.0, 0.0, 0.0, 0.0]
+        for contact in pybullet.getContactPoints(self._ant, self._floor, physicsClientId=self._client):
+            if contact[3] in LOWER_SEGMENTS:
+                feet[contact[3] // 2] = 1.0
+        return tuple(feet)
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Apply torques for 0.0165 s."""
+        action = _checked_action(action)
+        torques = [min(max(TORQUE_BOUND * a, -TORQUE_BOUND), TORQUE_BOUND) for a in action.tolist()]
+        pybullet.setJointMotorControlArray(
+            self._ant, self._joints, pybullet.TORQUE_CONTROL, forces=torques, physicsClientId=self._client
+        )
+        self._advance()
+        # Bullet's ant feels the ground one step late: it observes the contacts of the step before
+        observation, distance, electricity, at_limit = self._observe(self._feet, action)
+        self._feet = self._feet_on_ground()
+        progress = (self._target_distance - distance) / TIME_STEP
+        self._target_distance = distance
+        fallen = not self._position[2] > FALLEN_HEIGHT  # also when the physics has blown up to NaN
+        info = self._info()
+        info["reward_alive"] = -1.0 if fallen else 1.0
+        info["reward_progress"] = progress
+        info["reward_electricity"] = electricity
+        info["reward_joints_at_limit"] = JOINTS_AT_LIMIT_COST * at_limit
+        reward = sum(info[term] for term in BULLET_TERMS) if self._bullet_reward else progress
+        stopped = False
+        if self._early_stop:
+            patient = self._elapsed > PATIENCE_FROM
+            self._negative = self._negative + 1 if patient and reward < 0.0 else 0
+            fallen, stopped = fallen and patient, self._negative > PATIENCE
+        self._elapsed += 1
+        if self.render_mode == "human":
+            self.render()
+        return observation, reward, fallen, stopped, info
+
+    def _info(self) -> dict[str, Any]:
+        return {"x_position": self._position[0], "y_position": self._position[1], "damage": self.damage.copy()}
+
+    def render(self) -> np.ndarray | None:
+        """A picture, uint8 of shape (height, width, 3), from a camera that follows; nothing for the window."""
+        target = pybullet.getBasePositionAndOrientation(self._ant, self._client)[0]
+        if self.render_mode == "human":
+            pybullet.resetDebugVisualizerCamera(3.0, 0.0, -30.0, target, self._client)
+            time.sleep(1 / self.metadata["render_fps"])
+            return None
+        if self.render_mode != "rgb_array":
+            return None
+        width, height = self._size
+        view = pybullet.computeViewMatrixFromYawPitchRoll(target, 3.0, 0.0, -30.0, 0.0, 2)
+        projection = pybullet.computeProjectionMatrixFOV(60.0, width / height, 0.1, 100.0)
+        pixels = pybullet.getCameraImage(
+            width, height, view, projection, renderer=pybullet.ER_TINY_RENDERER, physicsClientId=self._client
+        )[2]
+        return np.array(pixels, dtype=np.uint8).reshape(height, width, 4)[:, :, :3]
+
+    def close(self) -> None:
+        """Release Bullet's world; a second call does nothing."""
+        if self._client >= 0:
+            pybullet.disconnect(self._client)
+            self._client = -1
+
+
+def _checked(damage: Mapping[str, float] | str | None) -> dict[str, float]:
+    """A copy of ``damage``, or ValueError."""
+    if not isinstance(damage, Mapping | None):
+        raise ValueError(f'damage must map legs to fractions, such as {{"left_front": 0.25}}, or be "random", not {damage!r}')
+    for leg, fraction in (damage or {}).items():
+        if leg not in LEGS:
+            raise ValueError(f"unknown leg {leg!r}: the legs are {', '.join(LEGS)}")
+        if not isinstance(fraction, int | float) or not 0.0 <= fraction <= 1.0:
+            raise ValueError(f"{leg} must keep a fraction in [0, 1] of its lower segment, not {fraction!r}")
+    return {leg: float(fraction) for leg, fraction in (damage or {}).items()}
+
+
+def _checked_action(action: np.ndarray) -> np.ndarray:
+    """The action as float64 of shape (8,), or ValueError."""
+    checked = np.asarray(action, dtype=np.float64)
+    if checked.shape != (8,) or not math.isfinite(checked.sum()):
+        raise ValueError(f"the ant takes 8 finite numbers, one for each joint, not {action!r}")
+    return checked

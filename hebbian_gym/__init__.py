@@ -1,0 +1,2 @@
+from .registration import register
+register()

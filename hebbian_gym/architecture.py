@@ -1,0 +1,191 @@
+"""What a plastic network is made of, as data: sizes, rule, birth, squashing, stabilisers, and its genome's layout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from .rules import Rule, get_rule
+
+Array = NDArray[np.float32]
+
+INITIAL_WEIGHTS = ("uniform", "normal", "xavier", "kaiming", "sparse", "ones", "zeros", "evolved")
+SQUASHES = ("tanh", "logistic", "raw")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network of dense layers without bias, each synapse with its own plasticity rule.
+
+    Attributes:
+        sizes: neurons of each layer, inputs first.
+        rule: name of the rule, see :mod:`hebbian_gym.rules`.
+        outputs: for each output how it is squashed into an action: "tanh", "logistic" or "raw".
+        low, high: bounds that squashed outputs are scaled to; empty for discrete actions (the largest output wins).
+        discrete_observations: their number if the observation is one integer (one-hot encoded), else 0.
+        learn_from: "squashed" if the last layer's post-synaptic activity is the squashed output (the paper's Ant),
+            "raw" if it is the weighted sum (the paper's car).
+        initial_weights: distribution at birth, one of :data:`INITIAL_WEIGHTS`; "evolved" adds them to the genome.
+        initial_scale: half-width of "uniform", standard deviation of "normal" and of "sparse".
+        normalize: divide every layer by its largest absolute weight after each update (HAN's condition B).
+        update_every: learn only at every k-th step (HAN's conditions D and E).
+        average_over: learn from activities averaged over so many steps (HAN's conditions C and E).
+
+    Raises:
+        ValueError: for a value outside these.
+    """
+
+    sizes: tuple[int, ...]
+    rule: str = "ABCD"
+    outputs: tuple[str, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    discrete_observations: int = 0
+    learn_from: str = "squashed"
+    initial_weights: str = "uniform"
+    initial_scale: float = 0.1
+    normalize: bool = False
+    update_every: int = 1
+    average_over: int = 1
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # lists become tuples, so that a JSON round trip compares equal
+            if isinstance(value := getattr(self, field.name), list):
+                object.__setattr__(self, field.name, tuple(value))
+        if len(self.sizes) < 2 or min(self.sizes) < 1:
+            raise ValueError(f"sizes must be two or more positive numbers, inputs first, not {self.sizes}")
+        object.__setattr__(self, "rule", get_rule(self.rule).name)
+        if not self.outputs:
+            object.__setattr__(self, "outputs", ("tanh",) * self.sizes[-1])
+        if len(self.outputs) != self.sizes[-1] or not set(self.outputs) <= set(SQUASHES):
+            raise ValueError(f"outputs must name one of {SQUASHES} for each of {self.sizes[-1]} outputs, not {self.outputs}")
+        if self.initial_weights not in INITIAL_WEIGHTS:
+            raise ValueError(f"unknown initial_weights {self.initial_weights!r}: choose from {', '.join(INITIAL_WEIGHTS)}")
+        if self.learn_from not in ("squashed", "raw"):
+            raise ValueError(f'learn_from must be "squashed" or "raw", not {self.learn_from!r}')
+        if self.update_every < 1 or self.average_over < 1:
+            raise ValueError("update_every and average_over must be 1 or more")
+
+    @classmethod
+    def for_spaces(
+        cls, observation: gym.Space[Any], action: gym.Space[Any], hidden: Sequence[int] = (128, 64), **options: Any
+    ) -> Architecture:
+        """The network that fits an environment's spaces.
+
+        Args:
+            observation: a Box, flattened, or a Discrete, one-hot.
+            action: a Box, squashed to its bounds (logistic for bounds from 0, else tanh; raw where unbounded), or a
+                Discrete, where the largest output wins.
+            hidden: sizes of the hidden layers.
+            options: any other attribute.
+        """
+        inputs, discrete = 0, 0
+        if isinstance(observation, gym.spaces.Discrete):
+            inputs = discrete = int(observation.n)
+        elif isinstance(observation, gym.spaces.Box):
+            inputs = math.prod(observation.shape)
+        else:
+            raise ValueError(f"observations must be a Box or Discrete, not {observation}; wrap the environment")
+        if isinstance(action, gym.spaces.Discrete):
+            outputs: tuple[str, ...] = ("tanh",) * int(action.n)
+            low: tuple[float, ...] = ()
+            high: tuple[float, ...] = ()
+        elif isinstance(action, gym.spaces.Box) and len(action.shape) == 1:
+            low, high = tuple(action.low.astype(float).tolist()), tuple(action.high.astype(float).tolist())
+            outputs = tuple(_squash(*bounds) for bounds in zip(low, high, strict=True))
+        else:
+            raise ValueError(f"actions must be Discrete or a Box of one dimension, not {action}; wrap the environment")
+        return cls(
+            (inputs, *hidden, len(outputs)), outputs=outputs, low=low, high=high,
+            discrete_observations=discrete, **options,
+        )  # fmt: skip
+
+    @property
+    def discrete_actions(self) -> bool:
+        return not self.low
+
+    @property
+    def plasticity(self) -> Rule:
+        return get_rule(self.rule)
+
+    @property
+    def layers(self) -> tuple[tuple[int, int], ...]:
+        """(inputs, outputs) of each layer."""
+        return tuple(zip(self.sizes[:-1], self.sizes[1:], strict=True))
+
+    @property
+    def synapses(self) -> int:
+        return sum(n * m for n, m in self.layers)
+
+    @property
+    def coefficient_genes(self) -> int:
+        return self.synapses * len(self.plasticity.coefficients)
+
+    @property
+    def genome_size(self) -> int:
+        """Coefficients layer by layer, each as (coefficient, input, output); then the initial weights, if evolved."""
+        return self.coefficient_genes + (self.synapses if self.initial_weights == "evolved" else 0)
+
+    def split(self, genome: Any) -> tuple[list[Any], list[Any]]:
+        """Views of a genome (numpy or torch, shape (genome_size,)).
+
+        Returns:
+            For each layer its coefficients, shape (k, inputs, outputs), and its evolved initial weights, shape
+            (inputs, outputs), if there are any.
+        """
+        k = len(self.plasticity.coefficients)
+        coefficients, initial, start, birth = [], [], 0, self.coefficient_genes
+        for n, m in self.layers:
+            coefficients.append(genome[start : start + k * n * m].reshape(k, n, m))
+            start += k * n * m
+            if self.initial_weights == "evolved":
+                initial.append(genome[birth : birth + n * m].reshape(n, m))
+                birth += n * m
+        return coefficients, initial
+
+    def check_genome(self, genome: Any) -> Array:
+        """The genome as float32, or ValueError if it has not genome_size genes."""
+        checked = np.ascontiguousarray(genome, dtype=np.float32)
+        if checked.shape != (self.genome_size,):
+            raise ValueError(
+                f"this network needs a genome of {self.genome_size} genes (rule {self.rule}, layers "
+                f"{'-'.join(map(str, self.sizes))}), not an array of shape {np.shape(genome)}"
+            )
+        return checked
+
+    def birth(self, rng: np.random.Generator, genome: Array | None = None) -> list[Array]:
+        """A newborn's weights, one array of shape (inputs, outputs) for each layer."""
+        if self.initial_weights == "evolved":
+            if genome is None:
+                raise ValueError("evolved initial weights are part of the genome: give it")
+            return [weights.copy() for weights in self.split(genome)[1]]
+        return [self._random_layer(rng, n, m) for n, m in self.layers]
+
+    def _random_layer(self, rng: np.random.Generator, n: int, m: int) -> Array:
+        kind, scale = self.initial_weights, self.initial_scale
+        if kind == "normal":
+            return scale * rng.standard_normal((n, m), np.float32)
+        if kind == "sparse":  # as torch.nn.init.sparse_(0.8): 80% of each neuron's inputs are zero
+            weights = scale * rng.standard_normal((n, m), np.float32)
+            dropped = np.argsort(rng.random((n, m)), axis=0) < math.ceil(0.8 * n)
+            return np.where(dropped, np.float32(0), weights)
+        if kind in ("ones", "zeros"):
+            return np.full((n, m), kind == "ones", np.float32)
+        bound = {"uniform": scale, "xavier": math.sqrt(6 / (n + m)), "kaiming": math.sqrt(6 / n)}[kind]
+        return (2 * rng.random((n, m), np.float32) - 1) * np.float32(bound)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def _squash(low: float, high: float) -> str:
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "raw"
+    return "logistic" if low == 0.0 else "tanh"

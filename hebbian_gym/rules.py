@@ -1,0 +1,134 @@
+"""Plasticity rules: how a synapse changes from the activity of its two neurons.
+
+A rule is one formula, ``delta(pre, post, weight, *coefficients)``, in plain arithmetic. The numba network calls it for
+each synapse, the torch policy calls it once on whole tensors. Its coefficients are its parameters' names, and every
+synapse evolves its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Formula = Callable[..., Any]
+_INPUTS = ("pre", "post", "weight")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A named plasticity rule.
+
+    Attributes:
+        name: what it is registered under.
+        coefficients: names of the numbers that each synapse evolves, in the order of the genome.
+        delta: ``delta(pre, post, weight, *coefficients)``, the change of a weight in one update.
+    """
+
+    name: str
+    coefficients: tuple[str, ...]
+    delta: Formula
+
+
+RULES: dict[str, Rule] = {}
+ALIASES: dict[str, str] = {}
+
+
+def register_rule(name: str, *aliases: str) -> Callable[[Formula], Formula]:
+    """Decorator that makes a formula a rule.
+
+    Args:
+        name: what ``rule=`` takes.
+        aliases: other names for it.
+
+    Raises:
+        ValueError: if a name is taken by another formula, or the formula's first parameters are not pre, post, weight.
+
+    Example:
+        >>> @register_rule("decay")
+        ... def decay(pre, post, weight, A, rate):
+        ...     return A * pre * post - rate * weight
+        >>> get_rule("decay").coefficients
+        ('A', 'rate')
+    """
+
+    def register(delta: Formula) -> Formula:
+        parameters = tuple(inspect.signature(delta).parameters)
+        if parameters[:3] != _INPUTS:
+            raise ValueError(f"the formula of rule {name!r} must begin with (pre, post, weight), not {parameters}")
+        for taken in (name, *aliases):
+            if taken in RULES or taken in ALIASES:
+                raise ValueError(f"a rule named {taken!r} is already registered; choose another name")
+        RULES[name] = Rule(name, parameters[3:], delta)
+        ALIASES.update(dict.fromkeys(aliases, name))
+        return delta
+
+    return register
+
+
+def get_rule(name: str) -> Rule:
+    """The rule of that name or alias.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    try:
+        return RULES[ALIASES.get(name, name)]
+    except KeyError:
+        raise ValueError(f"unknown rule {name!r}: choose from {', '.join(RULES)}, or register_rule your own") from None
+
+
+# The nine of Najarro & Risi (2020), eq. 1 and its restrictions (figure 8). Aliases are the names in the paper's code,
+# but for the four coefficients without a learning rate, which that code calls ABCD: here ABCD is the paper's eq. 1.
+
+
+@register_rule("A")
+def _a(pre, post, weight, A):  # type: ignore[no-untyped-def]
+    return A * (pre * post)
+
+
+@register_rule("AD")
+def _ad(pre, post, weight, A, D):  # type: ignore[no-untyped-def]
+    return A * (pre * post) + D
+
+
+@register_rule("AD_eta", "AD_lr")
+def _ad_eta(pre, post, weight, A, eta, D):  # type: ignore[no-untyped-def]
+    return eta * (A * (pre * post) + D)
+
+
+@register_rule("ABC")
+def _abc(pre, post, weight, A, B, C):  # type: ignore[no-untyped-def]
+    return A * (pre * post) + B * pre + C * post
+
+
+@register_rule("ABC_eta", "ABC_lr")
+def _abc_eta(pre, post, weight, A, B, C, eta):  # type: ignore[no-untyped-def]
+    return eta * (A * (pre * post) + B * pre + C * post)
+
+
+@register_rule("ABCD_without_eta")
+def _abcd_without_eta(pre, post, weight, A, B, C, D):  # type: ignore[no-untyped-def]
+    return A * (pre * post) + B * pre + C * post + D
+
+
+@register_rule("ABCD", "ABCD_eta", "ABCD_lr", "ABCD_lr_D_in")
+def _abcd(pre, post, weight, A, B, C, eta, D):  # type: ignore[no-untyped-def]
+    return eta * (A * (pre * post) + B * pre + C * post + D)
+
+
+@register_rule("ABCD_D_out", "ABCD_lr_D_out")
+def _abcd_d_out(pre, post, weight, A, B, C, eta, D):  # type: ignore[no-untyped-def]
+    return eta * (A * (pre * post) + B * pre + C * post) + D
+
+
+@register_rule("ABCD_D_in_and_out", "ABCD_lr_D_in_and_out")
+def _abcd_d_in_and_out(pre, post, weight, A, B, C, eta, D_in, D_out):  # type: ignore[no-untyped-def]
+    return eta * (A * (pre * post) + B * pre + C * post + D_in) + D_out
+
+
+@register_rule("static")
+def _static(pre, post, weight):  # type: ignore[no-untyped-def]
+    """No plasticity: with co-evolved initial weights, an ordinary network."""
+    return 0.0 * weight
