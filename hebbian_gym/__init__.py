@@ -1,2 +1,65 @@
-from .registration import register
-register()
+"""hebbian-gym: networks that are born random and learn to act within one lifetime, by rules that evolution found."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .architecture import Architecture as Architecture
+    from .evaluation import Evaluation as Evaluation
+    from .evaluation import ProcessEvaluator as ProcessEvaluator
+    from .evaluation import SerialEvaluator as SerialEvaluator
+    from .evaluation import Task as Task
+    from .evaluation import evaluate as evaluate
+    from .network import PlasticNetwork as PlasticNetwork
+    from .optimizers import OpenAIES as OpenAIES
+    from .optimizers import Optimizer as Optimizer
+    from .optimizers import Population as Population
+    from .policy import HebbianPolicy as HebbianPolicy
+    from .policy import StaticPolicy as StaticPolicy
+    from .rollout import Episode as Episode
+    from .rollout import run_episode as run_episode
+    from .rules import RULES as RULES
+    from .rules import register_rule as register_rule
+    from .training import train as train
+
+from .registration import register as _register
+
+_HOMES = {  # public name to the module it is imported from on first use, so that `import hebbian_gym` stays light
+    "Architecture": "architecture",
+    "Evaluation": "evaluation",
+    "ProcessEvaluator": "evaluation",
+    "SerialEvaluator": "evaluation",
+    "Task": "evaluation",
+    "evaluate": "evaluation",
+    "PlasticNetwork": "network",
+    "OpenAIES": "optimizers",
+    "Optimizer": "optimizers",
+    "Population": "optimizers",
+    "HebbianPolicy": "policy",
+    "StaticPolicy": "policy",
+    "Episode": "rollout",
+    "run_episode": "rollout",
+    "RULES": "rules",
+    "register_rule": "rules",
+    "train": "training",
+}
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
+
+_register()

@@ -9,6 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from .rules import Rule, get_rule
@@ -28,6 +29,7 @@ class Architecture:
         rule: name of the rule, see :mod:`hebbian_gym.rules`.
         outputs: for each output how it is squashed into an action: "tanh", "logistic" or "raw".
         low, high: bounds that squashed outputs are scaled to; empty for discrete actions (the largest output wins).
+        observation_shape: of one observation, which is flattened; () for discrete ones.
         discrete_observations: their number if the observation is one integer (one-hot encoded), else 0.
         learn_from: "squashed" if the last layer's post-synaptic activity is the squashed output (the paper's Ant),
             "raw" if it is the weighted sum (the paper's car).
@@ -46,6 +48,7 @@ class Architecture:
     outputs: tuple[str, ...] = ()
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
+    observation_shape: tuple[int, ...] = ()
     discrete_observations: int = 0
     learn_from: str = "squashed"
     initial_weights: str = "uniform"
@@ -60,6 +63,8 @@ class Architecture:
                 object.__setattr__(self, field.name, tuple(value))
         if len(self.sizes) < 2 or min(self.sizes) < 1:
             raise ValueError(f"sizes must be two or more positive numbers, inputs first, not {self.sizes}")
+        if not self.observation_shape and not self.discrete_observations:
+            object.__setattr__(self, "observation_shape", (self.sizes[0],))
         object.__setattr__(self, "rule", get_rule(self.rule).name)
         if not self.outputs:
             object.__setattr__(self, "outputs", ("tanh",) * self.sizes[-1])
@@ -103,7 +108,7 @@ class Architecture:
             raise ValueError(f"actions must be Discrete or a Box of one dimension, not {action}; wrap the environment")
         return cls(
             (inputs, *hidden, len(outputs)), outputs=outputs, low=low, high=high,
-            discrete_observations=discrete, **options,
+            observation_shape=observation.shape, discrete_observations=discrete, **options,
         )  # fmt: skip
 
     @property
@@ -180,12 +185,51 @@ class Architecture:
         bound = {"uniform": scale, "xavier": math.sqrt(6 / (n + m)), "kaiming": math.sqrt(6 / n)}[kind]
         return (2 * rng.random((n, m), np.float32) - 1) * np.float32(bound)
 
+    def action_scaling(self) -> tuple[Array, Array]:
+        """Offset and factor that take squashed outputs to the action's bounds, each float32 of shape (outputs,)."""
+        if self.discrete_actions:
+            return np.zeros(len(self.outputs), np.float32), np.ones(len(self.outputs), np.float32)
+        scaled = [
+            {"raw": (0.0, 1.0), "logistic": (low, high - low), "tanh": ((low + high) / 2, (high - low) / 2)}[squash]
+            for squash, low, high in zip(self.outputs, self.low, self.high, strict=True)
+        ]
+        offset, factor = np.array(scaled, np.float32).T.copy()
+        return offset, factor
+
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
+        """As plain data, from which ``Architecture(**data)`` makes an equal one."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 def _squash(low: float, high: float) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return "raw"
     return "logistic" if low == 0.0 else "tanh"
+
+
+def architecture_for(env: str | EnvSpec | gym.Env[Any, Any], **options: Any) -> tuple[Architecture, EnvSpec | None]:
+    """The architecture that fits an environment, and its spec.
+
+    Args:
+        env: an ID, an EnvSpec or an environment.
+        options: of :meth:`Architecture.for_spaces`.
+    """
+    if isinstance(env, gym.Env):
+        return Architecture.for_spaces(env.observation_space, env.action_space, **options), env.spec
+    with gym.make(env, disable_env_checker=True) as made:
+        return Architecture.for_spaces(made.observation_space, made.action_space, **options), made.spec
+
+
+def random_genome(architecture: Architecture, seed: int = 0, scale: float = 1.0) -> Array:
+    """A genome to start evolution from.
+
+    Args:
+        architecture: whose.
+        seed: to draw from.
+        scale: coefficients are U(-scale, scale); evolved initial weights U(-0.1, 0.1) (initial_scale).
+    """
+    rng = np.random.default_rng(seed)
+    genome = (2 * rng.random(architecture.genome_size, np.float32) - 1) * np.float32(scale)
+    if architecture.initial_weights == "evolved":
+        genome[architecture.coefficient_genes :] *= np.float32(architecture.initial_scale / scale)
+    return genome

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
+from typing_extensions import Self
 
 from .architecture import Architecture, Array
 from .network import PlasticNetwork
@@ -24,6 +25,7 @@ from .rollout import Episode, run_episode
 BIRTHS = ("candidate", "pair", "generation")
 AGGREGATES: dict[str, Callable[[Array], Any]] = {"mean": np.mean, "min": np.min}
 TRAINING, HELD_OUT, EVALUATION = range(3)  # streams of seeds that never meet
+READY = "ready"  # a worker's first word
 MAX_DEATHS = 3  # of workers over the same candidate
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -235,6 +237,8 @@ class ProcessEvaluator:
                 if worker.candidate is None or not ({worker.pipe, worker.process.sentinel} & set(ready)):
                     continue
                 candidate, answer = worker.candidate, worker.answer()
+                if answer is READY:
+                    continue
                 if answer is None:
                     deaths[candidate] += 1
                     if deaths[candidate] == MAX_DEATHS:
@@ -253,6 +257,11 @@ class ProcessEvaluator:
         return _collect(task, [bodies for bodies in lives if bodies is not None])
 
     def _replace(self, number: int) -> None:
+        if not self._workers[number].started:
+            raise RuntimeError(
+                "a worker process ended before it began. In a script, whatever starts workers must stand under "
+                '`if __name__ == "__main__":`; otherwise see the message above, or use workers=1'
+            )
         self._workers[number].stop()
         self._workers[number] = _Worker(self._architecture)
 
@@ -287,6 +296,7 @@ class _Worker:
         with _one_thread():
             self.process.start()
         theirs.close()
+        self.started = False
         self.candidate: int | None = None
         self._job: tuple[Any, ...] | None = None
 
@@ -302,12 +312,14 @@ class _Worker:
         self.candidate = candidate
         return True
 
-    def answer(self) -> list[list[Episode]] | str | None:
-        """A candidate's episodes, a traceback as text, or None from a process that has died."""
+    def answer(self) -> Any:
+        """A candidate's episodes, a traceback as text, READY at first, or None from a process that has died."""
         try:
-            return self.pipe.recv() if self.pipe.poll() else None
+            answer = self.pipe.recv() if self.pipe.poll() else None
         except (EOFError, OSError):
             return None
+        self.started = self.started or answer is not None
+        return READY if answer == READY else answer
 
     def stop(self) -> None:
         self.pipe.close()  # an idle worker leaves at the end of its pipe
@@ -322,6 +334,7 @@ def _work(pipe: connection.Connection, architecture: Architecture) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     evaluator, job = SerialEvaluator(architecture), None
+    pipe.send(READY)
     try:
         while True:
             message = pipe.recv()

@@ -115,8 +115,7 @@ class PlasticNetwork:
         self._learn = None if self._static else _learning(architecture)
         self._sizes = np.array(architecture.sizes, dtype=np.int64)
         self._squashes = np.array([SQUASHES.index(name) for name in architecture.outputs])
-        low, high = (np.array(bound, dtype=np.float32) for bound in (architecture.low, architecture.high))
-        self._offset, self._range = _scaling(architecture, low, high)
+        self._offset, self._scale = architecture.action_scaling()
         self._flat = np.zeros(architecture.synapses, np.float32)
         self.weights = []
         first = 0
@@ -128,6 +127,7 @@ class PlasticNetwork:
         self._history = np.zeros((architecture.average_over, neurons), np.float32)
         self._raw = np.zeros(architecture.sizes[-1], np.float32)
         self._squashed = np.zeros(architecture.sizes[-1], np.float32)
+        self._age = 0
         self.genome = genome
 
     @property
@@ -145,6 +145,15 @@ class PlasticNetwork:
         for layer, weights in zip(self.weights, self.architecture.birth(generator, self._genome), strict=True):
             layer[:] = weights
         self._age = 0
+
+    @property
+    def state(self) -> tuple[Array, int, Array]:
+        """A copy of the present lifetime: all weights (synapses,), its age in steps, recent activities (window, neurons)."""
+        return self._flat.copy(), self._age, self._history.copy()
+
+    @state.setter
+    def state(self, state: tuple[Array, int, Array]) -> None:
+        self._flat[:], self._age, self._history[:] = state
 
     def act(self, observation: Any) -> Any:
         """The action for an observation; then learn from this very pass.
@@ -170,23 +179,13 @@ class PlasticNetwork:
         self._age += 1
         if self.architecture.discrete_actions:
             return int(np.argmax(self._raw))
-        return self._offset + self._range * self._squashed
+        return self._offset + self._scale * self._squashed
 
     def _update(self) -> None:
         activity, window = self._activity, self.architecture.average_over
         if window > 1:
             self._history[self._age % window] = activity
-            activity = self._history[: self._age + 1].mean(axis=0)
+            activity = self._history[: self._age + 1].mean(axis=0)  # fewer while the lifetime is younger than that
         if self.learning and (self._age + 1) % self.architecture.update_every == 0:
             self._learn(self._sizes, self._flat, self._coefficients, activity, self.architecture.normalize)
 
-
-def _scaling(architecture: Architecture, low: Array, high: Array) -> tuple[Array, Array]:
-    """Offset and factor that take squashed outputs to the action's bounds, each of shape (outputs,)."""
-    if architecture.discrete_actions:
-        return np.zeros(0, np.float32), np.zeros(0, np.float32)
-    raw = np.array([name == "raw" for name in architecture.outputs])
-    centred = np.array([name == "tanh" for name in architecture.outputs])
-    low, high = np.where(raw, 0, low), np.where(raw, 1, high)
-    offset = np.where(centred, (low + high) / 2, low)
-    return offset.astype(np.float32), np.where(centred, (high - low) / 2, high - low).astype(np.float32)

@@ -1,0 +1,131 @@
+"""What happens beside evolution: held-out scores, logs, checkpoints. A callback is any callable that takes the run."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .checkpoint import RUN, save, save_policy
+from .evaluation import HELD_OUT
+from .optimizers.base import Copies
+
+if TYPE_CHECKING:
+    from .training import Run
+
+Callback = Callable[["Run"], "dict[str, Any] | None"]
+
+
+class HeldOut:
+    """Evaluates the mean genome on births and resets that evolution never sees, and keeps the best mean.
+
+    They are the same ones each time, so that means of different generations compare.
+    """
+
+    def __init__(self, every: int, episodes: int) -> None:
+        self.every, self.episodes = every, episodes
+
+    def __call__(self, run: Run) -> dict[str, float]:
+        generation = run.optimizer.generation
+        if generation % self.every:
+            return {}
+        mean = run.optimizer.mean
+        result = run.evaluator.evaluate(Copies(mean, self.episodes), run.task, stream=HELD_OUT)
+        fitness = float(result.fitness.mean())
+        if run.best is None or fitness > run.best[1]:
+            run.best = (np.array(mean), fitness)
+            if run.run_dir is not None:
+                env, architecture = run.task.specs[0].to_json(), run.policy.architecture
+                save_policy(
+                    run.run_dir / "policy.npz", architecture, run.best[0], env, generation=generation, held_out=fitness
+                )
+        bodies = {
+            f"held_out/{spec.name}": float(score)
+            for spec, score in zip(run.task.specs, result.score.mean((0, 2)), strict=True)
+        }
+        return {"held_out/fitness": fitness, "held_out/best": run.best[1], **bodies}
+
+
+class CheckpointWriter:
+    """Writes all that a resume needs: optimiser, best mean, counters, settings."""
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+        self._written = -1
+
+    def __call__(self, run: Run) -> None:
+        if run.optimizer.generation % self.every == 0:
+            self.write(run)
+
+    def write(self, run: Run) -> None:
+        """Now, unless this generation is written already."""
+        if run.optimizer.generation == self._written:
+            return
+        state = run.optimizer.state_dict()
+        arrays = {f"optimizer/{name}": value for name, value in state.items() if isinstance(value, np.ndarray)}
+        meta: dict[str, Any] = {
+            "architecture": run.policy.architecture.to_json(),
+            "task": run.task.to_json(),
+            "optimizer": {name: value for name, value in state.items() if not isinstance(value, np.ndarray)},
+            "env_steps": run.env_steps,
+        }
+        if run.best is not None:
+            arrays["best"], meta["best_fitness"] = run.best
+        save(self.path, RUN, meta, arrays)
+        self._written = run.optimizer.generation
+
+
+class CSVWriter:
+    """One row a generation. On resume, rows of generations that are to be repeated are dropped.
+
+    Columns are those of the first row and of every held-out evaluation; cells without a value are empty.
+    """
+
+    def __init__(self, path: Path, generation: int) -> None:
+        self.path = path
+        self._rows: list[dict[str, Any]] = []
+        if generation and path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                self._rows = [row for row in csv.DictReader(file) if int(row["generation"]) < generation]
+
+    def __call__(self, run: Run) -> None:
+        self._rows.append(run.metrics)
+        columns = list(dict.fromkeys(name for row in self._rows for name in row))
+        aside = self.path.with_suffix(".part")
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(self._rows)
+        os.replace(aside, self.path)
+
+
+class TensorBoard:
+    """Writes every metric to TensorBoard event files in the run's folder (or ``folder``)."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise ImportError('TensorBoard is not installed: pip install "hebbian-gym[plots]"') from error
+        self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+
+    def __call__(self, run: Run) -> None:
+        for name, value in run.metrics.items():
+            if isinstance(value, int | float):
+                self._writer.add_scalar(name, value, run.metrics["generation"])  # type: ignore[no-untyped-call]
+        self._writer.flush()  # type: ignore[no-untyped-call]
+
+
+class StopAt:
+    """Ends the run once the mean genome's held-out fitness reaches a target."""
+
+    def __init__(self, fitness: float) -> None:
+        self.fitness = fitness
+
+    def __call__(self, run: Run) -> dict[str, str] | None:
+        reached = run.metrics.get("held_out/fitness", -np.inf) >= self.fitness
+        return {"stop": f"held-out fitness reached {self.fitness:g}"} if reached else None

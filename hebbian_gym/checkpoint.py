@@ -1,0 +1,91 @@
+"""Files: arrays and JSON in one ``.npz``, never pickle, never half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import __version__
+from .architecture import Architecture, Array
+
+POLICY, RUN = "policy", "training run"
+
+
+def save(path: str | os.PathLike[str], kind: str, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Write a file beside its destination, then rename it, so that the previous one survives any accident.
+
+    Args:
+        path: where to; its folder is made.
+        kind: what the file is, checked by :func:`load`.
+        meta: plain data.
+        arrays: by name.
+
+    Raises:
+        OSError: if it could not be written (a full disk, no permission); what was at ``path`` is untouched.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stamp = {"kind": kind, "hebbian_gym": __version__, "numpy": np.__version__, "python": platform.python_version()}
+    text = np.array(json.dumps(stamp | {"meta": meta}))
+    handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, json=text, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(aside, 0o644)
+        os.replace(aside, target)
+    except BaseException as error:
+        Path(aside).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(
+                error.errno, f"could not write {target} ({error.strerror}): free some space or choose another folder; "
+                "what was there before is untouched"
+            ) from error  # fmt: skip
+        raise
+
+
+def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The meta data and arrays of a file that :func:`save` wrote.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is truncated, not one of ours, or of another kind.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        stamp = json.loads(str(arrays.pop("json")))
+        found, meta = stamp["kind"], stamp["meta"]
+    except (ValueError, KeyError, TypeError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a hebbian-gym file, or it is damaged ({error})") from error
+    if found != kind:
+        raise ValueError(f"{path} holds a {found}, not a {kind}")
+    return meta, arrays
+
+
+def save_policy(
+    path: str | os.PathLike[str], architecture: Architecture, genome: Array, env: str | None = None, **about: Any
+) -> None:
+    """Write a policy: its architecture, genome and the JSON of the EnvSpec it was made for, with anything else to tell."""
+    meta = {"architecture": architecture.to_json(), "env": env, "about": about}
+    save(path, POLICY, meta, {"genome": architecture.check_genome(genome)})
+
+
+def load_policy(path: str | os.PathLike[str]) -> tuple[Architecture, Array, dict[str, Any]]:
+    """Architecture, genome and meta data of a policy's file."""
+    meta, arrays = load(path, POLICY)
+    try:
+        architecture = Architecture(**meta["architecture"])
+        return architecture, architecture.check_genome(arrays["genome"]), meta
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} was written by another version of hebbian-gym ({error})") from error

@@ -1,0 +1,90 @@
+"""Settings of whole runs, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .architecture import Architecture, Array, architecture_for, random_genome
+from .evaluation import Task
+from .optimizers import OpenAIES
+
+ANT_BODIES = ("AntUndamaged-v0", "AntDamagedRightFront-v0")  # those that evolution sees; the left front leg is unseen
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What ``hebbian-gym train --preset`` runs.
+
+    Attributes:
+        about: one line.
+        envs: bodies of the task.
+        generations: how many, unless told otherwise.
+        architecture: options of :meth:`~hebbian_gym.Architecture.for_spaces`.
+        genome_scale: coefficients start in U(-scale, scale).
+        task: options of :class:`~hebbian_gym.Task`.
+        optimizer: options of :class:`~hebbian_gym.OpenAIES`.
+    """
+
+    about: str
+    envs: tuple[str, ...]
+    generations: int
+    architecture: dict[str, Any] = field(default_factory=dict)
+    genome_scale: float = 1.0
+    task: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+
+    def make(self, seed: int = 0, **optimizer: Any) -> tuple[Seed, OpenAIES, Task]:
+        """The starting policy, optimiser and task; ``optimizer`` overrides options of that name."""
+        architecture, _ = architecture_for(self.envs[0], **self.architecture)
+        genome = random_genome(architecture, seed, self.genome_scale)
+        es = OpenAIES(genome, seed=seed, **{**self.optimizer, **optimizer})
+        return Seed(architecture, genome), es, Task(self.envs, seed=seed, **self.task)
+
+
+@dataclass
+class Seed:
+    """The least that evolves: an architecture and a genome, without torch."""
+
+    architecture: Architecture
+    genome: Array
+
+
+_PAPER = {"population_size": 500, "sigma": 0.1, "learning_rate": 0.2}
+
+PRESETS: dict[str, Preset] = {
+    "ant-hebbian": Preset(
+        about="our best-known setting: mirrored pairs share births, Adam, smaller first genome",
+        envs=ANT_BODIES,
+        generations=300,
+        genome_scale=0.5,
+        task={"early_stop": True, "births": "pair"},
+        optimizer={"population_size": 200, "sigma": 0.1, "learning_rate": 0.15, "optimizer": "adam"},
+    ),
+    "ant-hebbian-paper": Preset(
+        about="Najarro & Risi (2020): SGD, population 500, each candidate its own births",
+        envs=ANT_BODIES,
+        generations=300,
+        task={"early_stop": True, "births": "candidate"},
+        optimizer=_PAPER,
+    ),
+    "ant-static": Preset(
+        about="the paper's baseline: the same strategy on fixed weights",
+        envs=ANT_BODIES,
+        generations=300,
+        architecture={"rule": "static", "initial_weights": "evolved"},
+        task={"early_stop": True, "births": "candidate"},
+        optimizer=_PAPER,
+    ),
+}
+
+
+def get_preset(name: str) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}: choose from {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,146 @@
+"""Evolution: ask, evaluate, tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .architecture import Array
+from .callbacks import Callback, CheckpointWriter, CSVWriter, HeldOut
+from .checkpoint import RUN, load
+from .evaluation import Evaluation, Evaluator, Evolvable, Task, make_evaluator
+from .optimizers.base import Optimizer
+
+CHECKPOINT = "checkpoint.npz"
+
+
+@dataclass
+class Run:
+    """An evolution as its callbacks see it.
+
+    Attributes:
+        policy: what evolves; its genome becomes the best mean genome found on held-out births.
+        optimizer: at the present generation.
+        task: that candidates are judged by.
+        evaluator: that judges them, free to be used between generations.
+        generations: where the run is to end, counted from its very beginning.
+        run_dir: its folder, or None.
+        env_steps: taken so far, all candidates and interrupted sessions together.
+        best: genome of the best mean so far and its held-out fitness, or None.
+        metrics: of the last generation; what callbacks return is added.
+    """
+
+    policy: Evolvable
+    optimizer: Optimizer
+    task: Task
+    evaluator: Evaluator
+    generations: int
+    run_dir: Path | None = None
+    env_steps: int = 0
+    best: tuple[Array, float] | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def train(
+    policy: Evolvable,
+    optimizer: Optimizer,
+    task: Task,
+    generations: int,
+    *,
+    workers: int = 1,
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    checkpoint_every: int = 5,
+    held_out_every: int = 10,
+    held_out_episodes: int = 10,
+    callbacks: Sequence[Callback] = (),
+    done: Callable[[], None] = lambda: None,
+) -> Run:
+    """Evolve a policy's genome.
+
+    Args:
+        policy: with ``architecture`` and ``genome``; its genome is set to the best mean found.
+        optimizer: asked and told.
+        task: gives fitness.
+        generations: in all, those before a resume included.
+        workers: processes.
+        run_dir: folder for ``checkpoint.npz``, ``policy.npz`` (the best mean), ``log.csv``.
+        resume: go on from the checkpoint in ``run_dir``, bit for bit as if it had never stopped.
+        checkpoint_every: generations between checkpoints. There is one at the end and on Ctrl-C, too.
+        held_out_every: generations between evaluations of the mean genome on held-out births and resets.
+        held_out_episodes: lifetimes on each body in those.
+        callbacks: called with the :class:`Run` after each generation; what they return is logged, and a returned
+            ``{"stop": reason}`` ends the run.
+        done: called after each candidate.
+
+    Raises:
+        FileExistsError: if ``run_dir`` holds a run and ``resume`` is not set.
+        FileNotFoundError: if there is nothing to resume.
+        ValueError: if the checkpoint is damaged, or of another network or task.
+    """
+    folder = Path(run_dir) if run_dir is not None else None
+    with make_evaluator(policy.architecture, workers) as evaluator:
+        run = Run(policy, optimizer, task, evaluator, generations, folder)
+        always: list[Callback] = [HeldOut(held_out_every, held_out_episodes)]
+        if folder is not None:
+            checkpoint = CheckpointWriter(folder / CHECKPOINT, checkpoint_every)
+            _open(run, folder, resume)
+            always += [*callbacks, CSVWriter(folder / "log.csv", optimizer.generation), checkpoint]
+        else:
+            always += callbacks
+        try:
+            while optimizer.generation < generations and not run.metrics.get("stop"):
+                _generation(run, done)
+                for callback in always:
+                    run.metrics.update(callback(run) or {})
+        finally:  # on Ctrl-C, too: the optimiser is as it was before the running generation
+            if folder is not None:
+                checkpoint.write(run)
+        if optimizer.generation % held_out_every:  # after the checkpoint: a resumed run must not see this one
+            run.metrics.update(HeldOut(1, held_out_episodes)(run))
+    if run.best is not None:
+        policy.genome = run.best[0]
+    return run
+
+
+def _generation(run: Run, done: Callable[[], None]) -> Evaluation:
+    """One generation: ask, evaluate, tell."""
+    begin = time.perf_counter()
+    generation, population = run.optimizer.generation, run.optimizer.ask()
+    result = run.evaluator.evaluate(population, run.task, generation, done=done)
+    middle = time.perf_counter()
+    told = run.optimizer.tell(result.fitness)
+    run.env_steps += int(result.steps.sum())
+    run.metrics = {
+        "generation": generation,
+        "fitness/mean": float(result.fitness.mean()),
+        "fitness/max": float(result.fitness.max()),
+        "fitness/sd": float(result.fitness.std()),
+        "time/env_steps": run.env_steps,
+        "time/steps_per_second": float(result.steps.sum() / (middle - begin)),
+        "time/seconds": time.perf_counter() - begin,
+        **told,
+    }
+    return result
+
+
+def _open(run: Run, folder: Path, resume: bool) -> None:
+    """Begin a run in its folder, or go on with the one that is there."""
+    path = folder / CHECKPOINT
+    if not resume:
+        if path.exists():
+            raise FileExistsError(f"{folder} already holds a run: resume it, or choose another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    meta, arrays = load(path, RUN)
+    for name, ours in (("architecture", run.policy.architecture.to_json()), ("task", run.task.to_json())):
+        if meta[name] != ours:
+            raise ValueError(f"{path} was made with another {name}: resume with the settings it began with")
+    optimizer_arrays = {name[10:]: value for name, value in arrays.items() if name.startswith("optimizer/")}
+    run.optimizer.load_state_dict({**meta["optimizer"], **optimizer_arrays})
+    run.env_steps = meta["env_steps"]
+    if "best" in arrays:
+        run.best = (arrays["best"], meta["best_fitness"])
