@@ -44,4 +44,5 @@ clean: ## remove .venv and what was built; runs/ stays
 # pip, not python: venv installs it last, so that it is missing when venv was interrupted.
 $(BIN)/pip:
 	$(PYTHON) -m venv .venv
-	@$(BIN)/python -c 'import sys; sys.version_info < (3, 12) or print("pybullet has no wheel for this Python: pip will compile it, which needs a C++ compiler and many minutes. Better: make clean, then make PYTHON=python3.11 ...")'
+	@$(BIN)/python -c 'import sys; sys.version_info < (3, 12) or print("No wheel of pybullet fits this Python: pip will \
+compile it, which needs a C++ compiler. Python 3.10 or 3.11 spare you that: make clean, then make PYTHON=python3.11 ...")'

@@ -155,7 +155,11 @@ class SerialEvaluator:
         key = f"{early_stop}{spec.to_json()}"
         if key not in self._envs:
             arguments = {"early_stop": True} if early_stop else {}
-            self._envs[key] = gym.make(spec, disable_env_checker=True, **arguments)
+            try:
+                self._envs[key] = gym.make(spec, disable_env_checker=True, **arguments)
+            except TypeError as error:
+                cure = "; make the task with early_stop=False" if early_stop else ""
+                raise ValueError(f"{spec.id} could not be made: {error}{cure}") from error
         return self._envs[key]
 
     def evaluate(

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from .architecture import SQUASHES, Architecture, Array
-from .rules import Formula
+from .rules import Formula, Rule
 
 CONTRACT = {"contract"}  # fused multiply-add; no other liberty with the order of operations
 
@@ -89,8 +89,9 @@ def compile_learning(delta: Formula, coefficients: int) -> Any:
 _COMPILED: dict[Formula, Any] = {}
 
 
-def _learning(architecture: Architecture) -> Any:
-    rule = architecture.plasticity
+def _learning(rule: Rule) -> Any:
+    if rule.delta is None:
+        return None
     if rule.delta not in _COMPILED:
         _COMPILED[rule.delta] = compile_learning(rule.delta, len(rule.coefficients))
     return _COMPILED[rule.delta]
@@ -111,8 +112,7 @@ class PlasticNetwork:
     def __init__(self, architecture: Architecture, genome: Array) -> None:
         self.architecture = architecture
         self.learning = True
-        self._static = not architecture.plasticity.coefficients
-        self._learn = None if self._static else _learning(architecture)
+        self._learn = _learning(architecture.plasticity)
         self._sizes = np.array(architecture.sizes, dtype=np.int64)
         self._squashes = np.array([SQUASHES.index(name) for name in architecture.outputs])
         self._offset, self._scale = architecture.action_scaling()
@@ -174,7 +174,7 @@ class PlasticNetwork:
         _squash(self._squashes, self._raw, self._squashed)
         if self.architecture.learn_from == "squashed":
             self._activity[-len(self._squashed) :] = self._squashed
-        if not self._static:
+        if self._learn is not None:
             self._update()
         self._age += 1
         if self.architecture.discrete_actions:

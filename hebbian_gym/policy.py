@@ -172,7 +172,7 @@ class HebbianPolicy(nn.Module):
         activities[-1] = raw if architecture.learn_from == "raw" else squashed
         history = (*lifetimes.history, torch.cat(activities, 1))[-architecture.average_over :]
         weights = lifetimes.weights
-        if architecture.plasticity.coefficients and (lifetimes.age + 1) % architecture.update_every == 0:
+        if architecture.plasticity.delta is not None and (lifetimes.age + 1) % architecture.update_every == 0:
             averaged = torch.stack(history).mean(0) if len(history) > 1 else history[0]
             weights = self._learn(weights, averaged.split(list(architecture.sizes), 1))
         kept = history if architecture.average_over > 1 else ()
@@ -189,6 +189,7 @@ class HebbianPolicy(nn.Module):
     def _learn(self, weights: Sequence[Tensor], activities: Sequence[Tensor]) -> tuple[Tensor, ...]:
         coefficients, _ = self.architecture.split(self.genes)
         delta = self.architecture.plasticity.delta
+        assert delta is not None
         learned = []
         for layer, (w, c) in enumerate(zip(weights, coefficients, strict=True)):
             # (n, inputs, 1) and (n, 1, outputs) against coefficients of (inputs, outputs)

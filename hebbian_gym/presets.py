@@ -35,7 +35,13 @@ class Preset:
     optimizer: dict[str, Any] = field(default_factory=dict)
 
     def make(self, seed: int = 0, **optimizer: Any) -> tuple[Seed, OpenAIES, Task]:
-        """The starting policy, optimiser and task; ``optimizer`` overrides options of that name."""
+        """The starting policy, optimiser and task; ``optimizer`` overrides options of that name.
+
+        Raises:
+            ValueError: if the preset leaves the environment open.
+        """
+        if not self.envs:
+            raise ValueError("this preset is for an environment of your own: name one with --env")
         architecture, _ = architecture_for(self.envs[0], **self.architecture)
         genome = random_genome(architecture, seed, self.genome_scale)
         es = OpenAIES(genome, seed=seed, **{**self.optimizer, **optimizer})
@@ -54,12 +60,15 @@ _PAPER = {"population_size": 500, "sigma": 0.1, "learning_rate": 0.2}
 
 PRESETS: dict[str, Preset] = {
     "ant-hebbian": Preset(
-        about="our best-known setting: mirrored pairs share births, Adam, smaller first genome",
+        about="our best-known setting: mirrored pairs share births, smaller first genome, faster falling steps",
         envs=ANT_BODIES,
         generations=300,
         genome_scale=0.5,
         task={"early_stop": True, "births": "pair"},
-        optimizer={"population_size": 200, "sigma": 0.1, "learning_rate": 0.15, "optimizer": "adam"},
+        optimizer={
+            "population_size": 200, "sigma": 0.1, "learning_rate": 0.2,
+            "learning_rate_decay": 0.985, "learning_rate_floor": 0.01, "sigma_decay": 0.998,
+        },
     ),
     "ant-hebbian-paper": Preset(
         about="Najarro & Risi (2020): SGD, population 500, each candidate its own births",
@@ -67,6 +76,13 @@ PRESETS: dict[str, Preset] = {
         generations=300,
         task={"early_stop": True, "births": "candidate"},
         optimizer=_PAPER,
+    ),
+    "hebbian": Preset(
+        about="any environment of your own: name it with --env",
+        envs=(),
+        generations=100,
+        genome_scale=0.5,
+        optimizer={"population_size": 100, "sigma": 0.1, "learning_rate": 0.2},
     ),
     "ant-static": Preset(
         about="the paper's baseline: the same strategy on fixed weights",

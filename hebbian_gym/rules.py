@@ -23,12 +23,13 @@ class Rule:
     Attributes:
         name: what it is registered under.
         coefficients: names of the numbers that each synapse evolves, in the order of the genome.
-        delta: ``delta(pre, post, weight, *coefficients)``, the change of a weight in one update.
+        delta: ``delta(pre, post, weight, *coefficients)``, the change of a weight in one update; None for weights that
+            do not change.
     """
 
     name: str
     coefficients: tuple[str, ...]
-    delta: Formula
+    delta: Formula | None
 
 
 RULES: dict[str, Rule] = {}
@@ -128,7 +129,4 @@ def _abcd_d_in_and_out(pre, post, weight, A, B, C, eta, D_in, D_out):  # type: i
     return eta * (A * (pre * post) + B * pre + C * post + D_in) + D_out
 
 
-@register_rule("static")
-def _static(pre, post, weight):  # type: ignore[no-untyped-def]
-    """No plasticity: with co-evolved initial weights, an ordinary network."""
-    return 0.0 * weight
+RULES["static"] = Rule("static", (), None)  # with evolved initial weights: an ordinary network

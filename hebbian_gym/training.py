@@ -91,13 +91,14 @@ def train(
             always += [*callbacks, CSVWriter(folder / "log.csv", optimizer.generation), checkpoint]
         else:
             always += callbacks
+        first = optimizer.generation
         try:
             while optimizer.generation < generations and not run.metrics.get("stop"):
                 _generation(run, done)
                 for callback in always:
                     run.metrics.update(callback(run) or {})
         finally:  # on Ctrl-C, too: the optimiser is as it was before the running generation
-            if folder is not None:
+            if folder is not None and optimizer.generation > first:
                 checkpoint.write(run)
         if optimizer.generation % held_out_every:  # after the checkpoint: a resumed run must not see this one
             run.metrics.update(HeldOut(1, held_out_episodes)(run))

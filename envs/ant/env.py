@@ -14,8 +14,11 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.error import DependencyNotInstalled
 
+from .quiet import quiet
+
 try:
-    import pybullet
+    with quiet():  # Bullet greets on standard output, from C
+        import pybullet
     import pybullet_data
 except ImportError as error:  # pragma: no cover
     raise DependencyNotInstalled(
@@ -133,7 +136,8 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
         self._warm_up_steps = warm_up_steps
         self._early_stop = early_stop
         self._size = (width, height)
-        self._client = pybullet.connect(pybullet.GUI if render_mode == "human" else pybullet.DIRECT)
+        with quiet():
+            self._client = pybullet.connect(pybullet.GUI if render_mode == "human" else pybullet.DIRECT)
         if self._client < 0:
             raise RuntimeError('Bullet could not open its window; on a machine without a display use "rgb_array"')
         self._load()

@@ -1,0 +1,89 @@
+"""A film of a lifetime: the environment's picture, the weights beside it, the reward below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+
+from ..network import PlasticNetwork
+from .lifetime import Lifetime, record_lifetime
+from .plots import colour
+
+try:
+    import imageio.v3 as imageio
+    from PIL import Image, ImageDraw
+except ImportError as error:  # pragma: no cover
+    raise ImportError('films need imageio: pip install "hebbian-gym[plots]"') from error
+
+FRAME_EVERY = 3  # steps: 20 pictures for a second of the ant's 60 steps
+GAP, STRIP = 8, 60  # pixels: between panels, height of the reward's strip
+SUFFIXES = (".mp4", ".gif")
+
+
+def film(
+    env: str | EnvSpec,
+    network: PlasticNetwork,
+    path: str | Path,
+    env_seed: int = 0,
+    birth_seed: int = 0,
+    done: Callable[[], None] = lambda: None,
+) -> Lifetime:
+    """Film one lifetime.
+
+    Args:
+        env: an ID or an EnvSpec with an rgb_array render mode.
+        network: lives in it.
+        path: ends in .mp4 or .gif.
+        env_seed: for the environment's reset.
+        birth_seed: for the network's birth.
+        done: called after each step.
+
+    Raises:
+        ValueError: for another ending.
+    """
+    if Path(path).suffix not in SUFFIXES:
+        raise ValueError(f"a film is written as {' or '.join(SUFFIXES)}, not {Path(path).name}")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with gym.make(env, render_mode="rgb_array", disable_env_checker=True) as made:
+        life = record_lifetime(made, network, env_seed, birth_seed, frame_every=FRAME_EVERY, draw=compose, done=done)
+        fps = made.metadata.get("render_fps", 30) / FRAME_EVERY
+    height, width = (2 * (size // 2) for size in life.frames[0].shape[:2])  # video codecs want even sizes
+    frames = np.stack(life.frames)[:, :height, :width]
+    options: dict[str, Any] = {"macro_block_size": 2} if Path(path).suffix == ".mp4" else {"loop": 0}
+    imageio.imwrite(path, frames, fps=fps, **options)
+    return life
+
+
+def compose(picture: np.ndarray, network: PlasticNetwork, life: Lifetime) -> np.ndarray:
+    """The environment's picture, one panel of weights a layer to its right, the reward so far below."""
+    height = picture.shape[0]
+    panels = [picture] + [_layer(weights, height) for weights in network.weights]
+    gap = np.full((height, GAP, 3), 255, np.uint8)
+    row = np.concatenate([part for panel in panels for part in (panel, gap)][:-1], axis=1)
+    strip = _strip(life.rewards, row.shape[1])
+    return np.concatenate([row, strip])
+
+
+def _layer(weights: np.ndarray, height: int) -> np.ndarray:
+    picture = weights.T if weights.shape[0] <= weights.shape[1] else weights
+    scale = height / picture.shape[0]
+    image = Image.fromarray(colour(picture, float(np.abs(picture).max())))
+    width = max(24, round(picture.shape[1] * min(scale, 2.0)))
+    return np.asarray(image.resize((width, height), Image.Resampling.NEAREST))
+
+
+def _strip(rewards: list[float], width: int) -> np.ndarray:
+    image = Image.new("RGB", (width, STRIP), "white")
+    draw = ImageDraw.Draw(image)
+    progress = np.cumsum(rewards)
+    largest = max(float(np.abs(progress).max()), 1e-9)
+    x = np.arange(len(progress)) * (width - 1) / max(len(progress), 1000)
+    y = STRIP - 4 - (STRIP - 20) * np.clip(progress / largest, 0, 1)
+    draw.line(list(zip(x.tolist(), y.tolist(), strict=True)), fill="#1f4e79", width=2)
+    draw.text((4, 2), f"step {len(rewards)}   sum of rewards {progress[-1]:.0f}", fill="black")
+    return np.asarray(image)

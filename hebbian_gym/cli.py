@@ -1,0 +1,265 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from .presets import Preset
+
+METRES = 0.0165  # per unit of progress: the ant's time step, s
+CORES = os.cpu_count() or 1
+CONFIG = "config.json"
+
+app = typer.Typer(
+    help="Networks that are born random and learn to act within one lifetime, by rules that evolution found.",
+    no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
+)  # fmt: skip
+console = Console()
+
+Workers = Annotated[int, typer.Option(help="Worker processes.", min=1)]
+Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, for scripts.")]
+Seed = Annotated[int, typer.Option(help="All randomness derives from it.", min=0)]
+
+
+@app.command()
+def envs(json_file: Json = None) -> None:
+    """List the environments."""
+    import gymnasium as gym
+
+    from .registration import ENVIRONMENTS
+
+    table = Table("ID", "arguments", "steps", title="environments", title_justify="left")
+    for id_ in ENVIRONMENTS:
+        spec = gym.spec(id_)
+        table.add_row(id_, json.dumps(spec.kwargs), str(spec.max_episode_steps))
+    console.print(table)
+    console.print('make one with  gymnasium.make("hebbian_gym:AntUndamaged-v0")', highlight=False, markup=False)
+    if json_file:
+        _write_json(json_file, [json.loads(gym.spec(id_).to_json()) for id_ in ENVIRONMENTS])
+
+
+@app.command()
+def train(
+    preset: Annotated[
+        str | None, typer.Option(help="Settings to begin with; `hebbian-gym presets` lists them. Default: ant-hebbian.")
+    ] = None,
+    generations: Annotated[int | None, typer.Option(help="In all, those before a resume included.", min=1)] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Folder for checkpoints, logs, the best policy.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
+    env: Annotated[list[str] | None, typer.Option(help="Evolve on these instead; repeat for several.")] = None,
+    population: Annotated[int | None, typer.Option(help="Candidates of a generation, even.")] = None,
+    seed: Seed = 0,
+    workers: Workers = CORES,
+    checkpoint_every: Annotated[int, typer.Option(help="Generations between checkpoints.", min=1)] = 5,
+    held_out_every: Annotated[int, typer.Option(help="Generations between held-out evaluations.", min=1)] = 10,
+    tensorboard: Annotated[bool, typer.Option(help="Also write TensorBoard events into the folder.")] = False,
+) -> None:
+    """Evolve learning rules.
+
+    Ctrl-C stops cleanly; --resume DIR goes on, bit for bit.
+    """
+    from .presets import Preset, get_preset
+
+    if resume is not None:
+        config = _read_config(resume)
+        chosen, seed, run_dir = Preset(**config["preset"]), config["seed"], resume
+    else:
+        preset = preset or ("hebbian" if env else "ant-hebbian")
+        chosen = get_preset(preset)
+        changes: dict[str, Any] = {"envs": tuple(env)} if env else {}
+        if population is not None:
+            changes["optimizer"] = {**chosen.optimizer, "population_size": population}
+        chosen = dataclasses.replace(chosen, **changes)
+        run_dir = run_dir or Path("runs") / preset
+    if generations is not None:
+        chosen = dataclasses.replace(chosen, generations=generations)
+    _train(chosen, seed, run_dir, resume is not None, workers, checkpoint_every, held_out_every, tensorboard)
+
+
+def _train(
+    preset: Preset, seed: int, run_dir: Path, resume: bool, workers: int, checkpoint_every: int, held_out_every: int,
+    tensorboard: bool = False,
+) -> None:  # fmt: skip
+    from .callbacks import Callback, TensorBoard
+    from .progress import TrainingProgress
+    from .training import CHECKPOINT, train
+
+    policy, optimizer, task = preset.make(seed)
+    if not resume and not (run_dir / CHECKPOINT).exists():
+        run_dir.mkdir(parents=True, exist_ok=True)
+        _write_json(run_dir / CONFIG, {"preset": dataclasses.asdict(preset), "seed": seed})
+    callbacks: list[Callback] = [TensorBoard(run_dir / "tensorboard")] if tensorboard else []
+    try:
+        with TrainingProgress(console, preset.generations, optimizer.population_size) as progress:
+            run = train(
+                policy, optimizer, task, preset.generations, workers=workers, run_dir=run_dir, resume=resume,
+                checkpoint_every=checkpoint_every, held_out_every=held_out_every,
+                callbacks=[*callbacks, progress], done=progress.candidate,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        cure = f"Go on with  hebbian-gym train --resume {run_dir}" if optimizer.generation else "Nothing to resume yet."
+        console.print(f"stopped after {optimizer.generation} generations; only the running one is lost. {cure}",
+                      highlight=False)  # fmt: skip
+        raise typer.Exit(130) from None
+    held_out = f", {run.best[1]:.1f} on held-out births" if run.best else ""
+    console.print(f"{optimizer.generation} generations; best mean genome{held_out}: {run_dir / 'policy.npz'}", highlight=False)
+
+
+@app.command()
+def presets() -> None:
+    """List the settings that `train --preset` takes."""
+    from .presets import PRESETS
+
+    for name, preset in PRESETS.items():
+        size = preset.optimizer["population_size"]
+        console.print(f"[bold]{name}[/bold]: {preset.about}", highlight=False)
+        console.print(
+            f"    {', '.join(preset.envs) or '--env'}; {preset.generations} generations of {size}", highlight=False
+        )
+
+
+@app.command()
+def evaluate(
+    policy: Annotated[Path, typer.Argument(help="A policy's file, such as runs/ant-hebbian/policy.npz.")],
+    env: Annotated[list[str] | None, typer.Option(help="Bodies; repeat for several. Default: the policy's own.")] = None,
+    episodes: Annotated[int, typer.Option(help="Lifetimes on each.", min=1)] = 100,
+    seed: Seed = 1,
+    workers: Workers = CORES,
+    json_file: Json = None,
+) -> None:
+    """Let a policy live many lifetimes and report its scores.
+
+    Births and resets are ones that evolution never uses, and there is no early stop.
+    """
+    from gymnasium.envs.registration import EnvSpec
+
+    from .checkpoint import load_policy
+    from .evaluation import evaluate
+    from .presets import Seed as Evolved
+    from .progress import Counter
+
+    architecture, genome, meta = load_policy(policy)
+    if not env and not meta["env"]:
+        raise ValueError(f"{policy} does not say which environment it is for: name one with --env")
+    bodies: list[str | EnvSpec] = list(env) if env else [EnvSpec.from_json(meta["env"])]
+    results = {}
+    with Counter(console, f"{episodes} lifetimes on each of {len(bodies)}", episodes * len(bodies), "lifetimes") as count:
+        for body in bodies:
+            name = body if isinstance(body, str) else body.id
+            results[name] = evaluate(Evolved(architecture, genome), body, episodes, seed, workers, done=count)
+    table = Table("environment", "score", "distance (progress)", "distance (m)", "steps",
+                  title=f"{policy}: mean +- sd over {episodes} lifetimes", title_justify="left")  # fmt: skip
+    for name, result in results.items():
+        table.add_row(
+            name, _spread(result.score), _spread(result.distance), _spread(result.distance * METRES, 1),
+            f"{result.steps.mean():.0f}",
+        )  # fmt: skip
+    console.print(table)
+    if json_file:
+        data = {
+            name: {key: getattr(result, key).tolist() for key in ("score", "distance", "steps")}
+            for name, result in results.items()
+        }
+        _write_json(json_file, {"policy": str(policy), "seed": seed, "episodes": episodes, "results": data})
+
+
+def _spread(values: Any, digits: int = 0) -> str:
+    return f"{values.mean():.{digits}f} +- {values.std():.{digits}f}"
+
+
+@app.command()
+def record(
+    policy: Annotated[Path, typer.Argument(help="A policy's file.")],
+    env: Annotated[str | None, typer.Option(help="Body; default the policy's own.")] = None,
+    out: Annotated[Path, typer.Option(help="Film to write, .mp4 or .gif.")] = Path("lifetime.mp4"),
+    seed: Seed = 1,
+) -> None:
+    """Film one lifetime, the weights of every layer beside it."""
+    from gymnasium.envs.registration import EnvSpec
+
+    from .analysis.video import film
+    from .checkpoint import load_policy
+    from .network import PlasticNetwork
+    from .progress import Counter
+
+    architecture, genome, meta = load_policy(policy)
+    if env is None and not meta["env"]:
+        raise ValueError(f"{policy} does not say which environment it is for: name one with --env")
+    body: str | EnvSpec = env if env is not None else EnvSpec.from_json(meta["env"])
+    with Counter(console, f"filming {out}", 1000, "steps") as count:
+        life = film(body, PlasticNetwork(architecture, genome), out, seed, seed, count)
+    assert life.episode is not None
+    console.print(f"{out}: {life.episode.steps} steps, score {life.episode.score:.1f}", highlight=False)
+
+
+@app.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which lines; all by default.")] = None,
+    repetitions: Annotated[int, typer.Option(help="Interleaved repetitions of each measurement.", min=1)] = 5,
+    json_file: Json = None,
+) -> None:
+    """Measure our speed against a peer's, side by side."""
+    from . import bench
+
+    measurements = bench.run(names, repetitions, progress=lambda name: console.print(f"measuring {name} ..."))
+    console.print(bench.as_table(measurements))
+    if json_file:
+        _write_json(json_file, [measurement.to_json() for measurement in measurements])
+
+
+@app.command()
+def demo(
+    run_dir: Annotated[Path, typer.Option(help="Folder for the run, the table and the pictures.")] = Path("runs/demo"),
+    workers: Workers = CORES,
+) -> None:
+    """The main job in a few minutes: evolve, then walk on a body never seen.
+
+    Evolves learning rules on the whole ant and on the one with a short right front leg, then lets the result live on
+    those and on the ant with a short left front leg, next to a rule that has not evolved.
+    """
+    from . import demo
+
+    if (run_dir / "checkpoint.npz").exists():
+        raise FileExistsError(f"{run_dir} already holds a run: remove it, or choose another folder with --run-dir")
+    _train(demo.PRESET, demo.SEED, run_dir, False, workers, 5, demo.HELD_OUT_EVERY)
+    demo.show(console, run_dir, workers)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no run that can be resumed (there is no {path})")
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return config
+
+
+def _write_json(path: Path, data: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line; errors that a user can cure are one sentence, not a traceback."""
+    signal.signal(signal.SIGTERM, _interrupt)  # stop as cleanly as on Ctrl-C
+    try:
+        app()
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        Console(stderr=True).print(f"hebbian-gym: {error}", style="red", highlight=False, markup=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

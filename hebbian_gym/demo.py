@@ -1,0 +1,86 @@
+"""The main job, small: evolve on two bodies, live on a third, look at what happened."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from .analysis import record_lifetime
+from .analysis.plots import lifetime_figure, plot_training, read_log
+from .analysis.video import film
+from .architecture import random_genome
+from .checkpoint import load_policy
+from .envs.ant.env import TIME_STEP
+from .evaluation import Copies, Evaluation, Task, make_evaluator
+from .evaluation import EVALUATION as STREAM
+from .network import PlasticNetwork
+from .presets import ANT_BODIES, Preset
+from .progress import Counter
+
+SEED = 0
+HELD_OUT_EVERY = 4
+LIFETIMES = 20
+UNSEEN = "AntDamagedLeftFront-v0"
+BODIES = {"AntUndamaged-v0": "undamaged, seen", "AntDamagedRightFront-v0": "right front leg short, seen",
+          UNSEEN: "left front leg short, UNSEEN"}  # fmt: skip
+WEIGHTS_AT = (-1, 49, 499)
+PRESET = Preset(
+    about="the demo: the paper's strategy with a small population",
+    envs=ANT_BODIES,
+    generations=16,
+    genome_scale=0.5,
+    task={"early_stop": True, "births": "pair"},
+    optimizer={"population_size": 100, "sigma": 0.1, "learning_rate": 0.2},
+)
+
+
+def show(console: Console, run_dir: Path, workers: int) -> None:
+    """Let the evolved and the un-evolved rule live on three bodies; print the table, draw the pictures."""
+    architecture, evolved, _ = load_policy(run_dir / "policy.npz")
+    genomes = {"evolved": evolved, "un-evolved": random_genome(architecture, SEED, PRESET.genome_scale)}
+    lives: dict[str, Evaluation] = {}
+    task = Task(tuple(BODIES), births="candidate", seed=1)
+    with (
+        Counter(console, f"{LIFETIMES} lifetimes on each of three bodies", LIFETIMES * len(genomes), "lives") as count,
+        make_evaluator(architecture, workers) as evaluator,
+    ):
+        for name, genome in genomes.items():
+            lives[name] = evaluator.evaluate(Copies(genome, LIFETIMES), task, stream=STREAM, done=count)
+    distances = {name: {body: life.distance[:, i, 0] for i, body in enumerate(BODIES)} for name, life in lives.items()}
+    console.print(_table(distances))
+    data = {name: {body: d.tolist() for body, d in bodies.items()} for name, bodies in distances.items()}
+    (run_dir / "table.json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    _draw(console, run_dir, PlasticNetwork(architecture, evolved))
+    console.print(f"in {run_dir}: training.png, weights.png, lifetime.mp4, table.json, policy.npz, log.csv", highlight=False)
+    console.print(f"go on evolving with  hebbian-gym train --resume {run_dir} --generations 100", highlight=False)
+
+
+def _table(distances: dict[str, dict[str, np.ndarray]]) -> Table:
+    title = f"distance walked along x in 1000 steps, mean +- sd over {LIFETIMES} lifetimes: progress units (metres)"
+    table = Table("body", *distances, title=title, title_justify="left")
+    for body, description in BODIES.items():
+        cells = [bodies[body] for bodies in distances.values()]
+        table.add_row(
+            description,
+            *(f"{c.mean():.0f} +- {c.std():.0f} ({c.mean() * TIME_STEP:.1f} +- {c.std() * TIME_STEP:.1f} m)" for c in cells),
+        )
+    return table
+
+
+def _draw(console: Console, run_dir: Path, network: PlasticNetwork) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    plot_training(figure.subplots(), read_log(run_dir / "log.csv"))
+    figure.savefig(run_dir / "training.png", dpi=150)
+    with gym.make(ANT_BODIES[1], disable_env_checker=True) as env:
+        life = record_lifetime(env, network, SEED, SEED, WEIGHTS_AT)
+    title = "one lifetime: the weights organise themselves (ant with a short right front leg)"
+    lifetime_figure(life, title).savefig(run_dir / "weights.png", dpi=150)
+    with Counter(console, f"filming {run_dir / 'lifetime.mp4'}", 1000, "steps") as count:
+        film(ANT_BODIES[1], network, run_dir / "lifetime.mp4", SEED, SEED, count)

@@ -1,0 +1,102 @@
+"""Progress on the terminal; one plain line a step where there is none."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+from typing_extensions import Self
+
+if TYPE_CHECKING:
+    from .training import Run
+
+
+class TrainingProgress:
+    """A bar over all candidates of a run, with fitness, env-steps per second and the time left.
+
+    It is a callback of :func:`~hebbian_gym.train`, and its :meth:`candidate` is that function's ``done``.
+
+    Args:
+        console: where to draw.
+        generations: of the run in all.
+        population: candidates of a generation.
+        first: generation that this session begins with.
+    """
+
+    def __init__(self, console: Console, generations: int, population: int, first: int = 0) -> None:
+        self._console = console
+        self._population = population
+        self._bar = Progress(
+            SpinnerColumn(), TextColumn("generation {task.fields[generation]}/{task.fields[last]}"), BarColumn(),
+            TextColumn("{task.fields[fitness]}"), TimeRemainingColumn(elapsed_when_finished=True),
+            console=console, transient=False, disable=not console.is_terminal, speed_estimate_period=600,
+        )  # fmt: skip
+        self._task = self._bar.add_task(
+            "", total=generations * population, completed=first * population,
+            generation=first + 1, last=generations, fitness="compiling",
+        )  # fmt: skip
+
+    def candidate(self) -> None:
+        """One candidate is evaluated."""
+        self._bar.advance(self._task)
+
+    def __call__(self, run: Run) -> None:
+        metrics, generation = run.metrics, run.optimizer.generation
+        fitness = (
+            f"fitness mean {metrics['fitness/mean']:7.1f} best {metrics['fitness/max']:7.1f}  "
+            f"{metrics['time/steps_per_second']:,.0f} env-steps/s"
+        )
+        if "held_out/fitness" in metrics:
+            fitness += f"  held out {metrics['held_out/fitness']:.1f}"
+        if not self._console.is_terminal:
+            self._console.print(f"generation {generation}/{run.generations}  {fitness}", highlight=False, soft_wrap=True)
+        self._bar.update(
+            self._task, completed=generation * self._population, fitness=fitness,
+            generation=min(generation + 1, run.generations),
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.1f} {task.fields['unit']}/s" if task.speed else "")
+
+
+class Counter:
+    """A bar over a known number of things; call it after each.
+
+    Args:
+        console: where to draw.
+        what: is being done.
+        total: how many.
+        unit: what is counted.
+    """
+
+    def __init__(self, console: Console, what: str, total: int, unit: str) -> None:
+        self._console, self._what = console, what
+        self._bar = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), _Rate(), TimeRemainingColumn(True),
+            console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task(what, total=total, unit=unit)
+
+    def __call__(self) -> None:
+        self._bar.advance(self._task)
+
+    def __enter__(self) -> Self:
+        if not self._console.is_terminal:
+            self._console.print(f"{self._what} ...", highlight=False)
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
