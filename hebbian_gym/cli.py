@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from gymnasium.error import Error as GymnasiumError
 from rich.console import Console
 from rich.table import Table
 
@@ -142,6 +143,7 @@ def evaluate(
 
     Births and resets are ones that evolution never uses, and there is no early stop.
     """
+    import numpy as np
     from gymnasium.envs.registration import EnvSpec
 
     from .checkpoint import load_policy
@@ -161,10 +163,9 @@ def evaluate(
     table = Table("environment", "score", "distance (progress)", "distance (m)", "steps",
                   title=f"{policy}: mean +- sd over {episodes} lifetimes", title_justify="left")  # fmt: skip
     for name, result in results.items():
-        table.add_row(
-            name, _spread(result.score), _spread(result.distance), _spread(result.distance * METRES, 1),
-            f"{result.steps.mean():.0f}",
-        )  # fmt: skip
+        distances = result.distance, result.distance * METRES
+        known = [_spread(d, digits) if np.isfinite(d).all() else "-" for d, digits in zip(distances, (0, 1), strict=True)]
+        table.add_row(name, _spread(result.score), *known, f"{result.steps.mean():.0f}")
     console.print(table)
     if json_file:
         data = {
@@ -186,6 +187,7 @@ def record(
     seed: Seed = 1,
 ) -> None:
     """Film one lifetime, the weights of every layer beside it."""
+    import gymnasium as gym
     from gymnasium.envs.registration import EnvSpec
 
     from .analysis.video import film
@@ -196,8 +198,8 @@ def record(
     architecture, genome, meta = load_policy(policy)
     if env is None and not meta["env"]:
         raise ValueError(f"{policy} does not say which environment it is for: name one with --env")
-    body: str | EnvSpec = env if env is not None else EnvSpec.from_json(meta["env"])
-    with Counter(console, f"filming {out}", 1000, "steps") as count:
+    body = gym.spec(env) if env is not None else EnvSpec.from_json(meta["env"])
+    with Counter(console, f"filming {out}", body.max_episode_steps, "steps") as count:
         life = film(body, PlasticNetwork(architecture, genome), out, seed, seed, count)
     assert life.episode is not None
     console.print(f"{out}: {life.episode.steps} steps, score {life.episode.score:.1f}", highlight=False)
@@ -258,7 +260,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)  # stop as cleanly as on Ctrl-C
     try:
         app()
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError, GymnasiumError) as error:
         Console(stderr=True).print(f"hebbian-gym: {error}", style="red", highlight=False, markup=False)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -77,11 +77,11 @@ class Counter:
     Args:
         console: where to draw.
         what: is being done.
-        total: how many.
+        total: how many, None if nobody knows.
         unit: what is counted.
     """
 
-    def __init__(self, console: Console, what: str, total: int, unit: str) -> None:
+    def __init__(self, console: Console, what: str, total: int | None, unit: str) -> None:
         self._console, self._what = console, what
         self._bar = Progress(
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), _Rate(), TimeRemainingColumn(True),

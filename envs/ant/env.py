@@ -87,9 +87,10 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
 
     ## Episode End
 
-    Terminated when the torso's height is 0.26 m or less, truncated after 1000 steps (by the registration). With
-    ``early_stop`` (meant for evolution, not for scores), both are as in the paper's code: falling counts only after
-    200 steps, and then 30 negative rewards in a row truncate the episode too.
+    Truncated after 1000 steps (by the registration). With ``warm_up_steps=0``, terminated as in Bullet: when the
+    torso's height is 0.26 m or less. The warm-up leaves the ant on its belly, below that height, so after one it is
+    free to lie, to rise and to fall. With ``early_stop`` (meant for evolution, not for scores) the episode ends as in
+    the paper's code: from step 200 on, terminated when fallen, truncated after 30 negative rewards in a row.
 
     ## Arguments
 
@@ -134,7 +135,7 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
         self.damage = {} if self.random_damage else _checked(damage)
         self._bullet_reward = reward == "bullet"
         self._warm_up_steps = warm_up_steps
-        self._early_stop = early_stop
+        self._early_stop, self._mortal = early_stop, warm_up_steps == 0
         self._size = (width, height)
         with quiet():
             self._client = pybullet.connect(pybullet.GUI if render_mode == "human" else pybullet.DIRECT)
@@ -244,15 +245,20 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
         info["reward_electricity"] = electricity
         info["reward_joints_at_limit"] = JOINTS_AT_LIMIT_COST * at_limit
         reward = sum(info[term] for term in BULLET_TERMS) if self._bullet_reward else progress
-        stopped = False
-        if self._early_stop:
-            patient = self._elapsed > PATIENCE_FROM
-            self._negative = self._negative + 1 if patient and reward < 0.0 else 0
-            fallen, stopped = fallen and patient, self._negative > PATIENCE
+        terminated, truncated = self._ends(fallen, reward)
         self._elapsed += 1
         if self.render_mode == "human":
             self.render()
-        return observation, reward, fallen, stopped, info
+        return observation, reward, terminated, truncated, info
+
+    def _ends(self, fallen: bool, reward: float) -> tuple[bool, bool]:
+        """Whether the episode is terminated, and truncated, by this step."""
+        if not self._early_stop:
+            return fallen and self._mortal, False
+        if self._elapsed <= PATIENCE_FROM:
+            return False, False
+        self._negative = self._negative + 1 if reward < 0.0 else 0
+        return fallen, self._negative > PATIENCE
 
     def _info(self) -> dict[str, Any]:
         return {"x_position": self._position[0], "y_position": self._position[1], "damage": self.damage.copy()}

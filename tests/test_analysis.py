@@ -1,0 +1,78 @@
+"""Records and pictures of a lifetime: what is drawn is what happened."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import hebbian_gym as hg
+from hebbian_gym.analysis import record_lifetime
+from hebbian_gym.analysis.plots import colour, lifetime_figure, plot_training, plot_weights, read_log
+from hebbian_gym.analysis.video import compose, film
+
+
+@pytest.fixture
+def network():
+    architecture = hg.HebbianPolicy.for_env("CartPole-v1", hidden=(6, 5)).architecture
+    genome = np.random.default_rng(0).uniform(-0.1, 0.1, architecture.genome_size).astype(np.float32)
+    return hg.PlasticNetwork(architecture, genome)
+
+
+def test_a_recorded_lifetime_is_the_one_that_was_lived(network):
+    with gym.make("CartPole-v1") as env:
+        life = record_lifetime(env, network, 3, 4, weights_at=(-1, 0, 5))
+        again = hg.run_episode(env, network, 3, 4)
+    assert sum(life.rewards) == life.episode.score == again.score
+    assert len(life.rewards) == again.steps
+    network.reset(4)
+    for layer, born in zip(network.weights, life.weights[-1], strict=True):
+        np.testing.assert_array_equal(layer, born)
+    assert not np.array_equal(life.weights[0][0], life.weights[5][0])
+
+
+def test_weights_are_drawn_with_their_values(network):
+    network.reset(0)
+    axes = Figure().subplots(1, 3)
+    plot_weights(axes, network.weights)
+    drawn = axes[0].images[0].get_array()
+    np.testing.assert_array_equal(np.asarray(drawn), network.weights[0].T)  # the longer side upwards
+
+
+def test_the_lifetime_figure_has_every_layer_at_every_moment(network):
+    with gym.make("CartPole-v1") as env:
+        life = record_lifetime(env, network, weights_at=(-1, 2))
+    figure = lifetime_figure(life, "a title")
+    pictures = [ax for ax in figure.axes if ax.images]
+    assert len(pictures) == 2 * 3
+
+
+def test_the_training_curve_is_the_log(tmp_path):
+    (tmp_path / "log.csv").write_text(
+        "generation,fitness/mean,fitness/max,held_out/fitness\n0,1.0,2.0,\n1,3.0,4.0,5.0\n", encoding="utf-8"
+    )
+    ax = Figure().subplots()
+    plot_training(ax, read_log(tmp_path / "log.csv"))
+    lines = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
+    assert lines["population mean"] == [[1, 1], [2, 3]]
+    assert lines["mean genome, held out"] == [[2, 5]]
+
+
+def test_colours_are_white_at_zero_and_opposite_at_the_ends():
+    negative, zero, positive = colour(np.array([-1.0, 0.0, 1.0], np.float32), 1.0).astype(int)
+    assert zero.min() > 240
+    assert negative[2] > negative[0]
+    assert positive[0] > positive[2]
+
+
+def test_a_composed_frame_keeps_the_environments_picture(network):
+    network.reset(0)
+    picture = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    life = record_lifetime(gym.make("CartPole-v1"), network)
+    frame = compose(picture, network, life)
+    np.testing.assert_array_equal(frame[:120, :160], picture)
+    assert frame.shape[1] > 160
+
+
+def test_a_film_needs_a_known_ending(network, tmp_path):
+    with pytest.raises(ValueError, match=r"\.mp4 or \.gif"):
+        film("CartPole-v1", network, tmp_path / "film.txt")

@@ -1,0 +1,140 @@
+"""The command line, as a user types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import hebbian_gym
+from hebbian_gym.cli import app
+from hebbian_gym.registration import ENVIRONMENTS
+
+COMMAND = [sys.executable, "-c", "from hebbian_gym.cli import main; main()"]
+CARTPOLE = ["train", "--env", "CartPole-v1", "--population", "4", "--workers", "1", "--held-out-every", "2"]
+
+
+def run(*arguments, status=0, **options):
+    """Run the command line in a process of its own; returns what it printed."""
+    environment = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=300, env=environment, **options
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def evolved(tmp_path_factory):
+    """The folder of a short run."""
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    run(*CARTPOLE, "--generations", 2, "--run-dir", folder)
+    return folder
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["record"], ["bench"], ["demo"], ["envs"], ["presets"]])
+def test_help_says_what_a_command_does(command):
+    shown = CliRunner().invoke(app, [*command, "--help"])
+    assert shown.exit_code == 0
+    assert "Usage" in shown.output
+    assert len(shown.output) > 200
+
+
+def test_envs_lists_every_id_and_writes_specs(tmp_path):
+    printed = run("envs", "--json", tmp_path / "envs.json")
+    assert all(id_ in printed for id_ in ENVIRONMENTS)
+    assert [spec["id"] for spec in json.loads((tmp_path / "envs.json").read_text())] == list(ENVIRONMENTS)
+
+
+def test_presets_lists_the_papers():
+    shown = CliRunner().invoke(app, ["presets"]).output
+    assert all(name in shown for name in ("ant-hebbian", "ant-hebbian-paper", "ant-static"))
+
+
+def test_train_writes_policy_log_and_config(evolved):
+    assert {path.name for path in evolved.iterdir()} == {"checkpoint.npz", "policy.npz", "log.csv", "config.json"}
+    assert len((evolved / "log.csv").read_text().splitlines()) == 3
+
+
+def test_resume_goes_on_to_the_same_end_as_a_straight_run(evolved, tmp_path):
+    run(*CARTPOLE, "--generations", 4, "--run-dir", tmp_path / "straight")
+    run(*CARTPOLE, "--generations", 2, "--run-dir", tmp_path / "halves")
+    run("train", "--resume", tmp_path / "halves", "--generations", 4, "--workers", 1, "--held-out-every", 2)
+    ends = [np.load(tmp_path / name / "checkpoint.npz")["optimizer/mean"] for name in ("straight", "halves")]
+    assert np.array_equal(*ends)
+
+
+def test_evaluate_writes_every_episode(evolved, tmp_path):
+    out = tmp_path / "scores.json"
+    printed = run("evaluate", evolved / "policy.npz", "--episodes", 3, "--workers", 1, "--json", out)
+    assert "CartPole-v1" in printed
+    scores = json.loads(out.read_text())["results"]["CartPole-v1"]["score"]
+    policy = hebbian_gym.HebbianPolicy.load(evolved / "policy.npz")
+    assert scores == hebbian_gym.evaluate(policy, "CartPole-v1", episodes=3, seed=1).score.tolist()
+
+
+def test_record_films_a_lifetime_with_its_weights(tmp_path):
+    imageio = pytest.importorskip("imageio.v3")
+    policy = hebbian_gym.HebbianPolicy.for_env("AntUndamaged-v0", hidden=(8,))
+    policy.genome = 0 * policy.genome
+    policy.save(tmp_path / "ant.npz")
+    run("record", tmp_path / "ant.npz", "--out", tmp_path / "ant.gif")
+    frames = imageio.imread(tmp_path / "ant.gif", index=None)
+    assert frames.shape[0] > 10
+    assert frames.shape[2] > 320  # the weights stand beside the ant's picture
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "--preset", "nope"], "unknown preset 'nope': choose from ant-hebbian"),
+        (["train", "--env", "NoSuch-v0"], "NoSuch"),
+        (["train", "--preset", "hebbian"], "name one with --env"),
+        (["train", "--preset", "ant-static", "--env", "CartPole-v1", "--workers", "1"], "early_stop"),
+        (["train", "--resume", "nowhere"], "holds no run that can be resumed"),
+        (["train", "--env", "CartPole-v1", "--population", "3"], "must be even"),
+        (["evaluate", "nothing.npz"], "there is no file nothing.npz"),
+        (["bench", "nope"], "nope"),
+    ],
+)
+def test_bad_input_is_one_sentence_not_a_traceback(arguments, sentence, tmp_path):
+    printed = run(*arguments, status=2, cwd=tmp_path)
+    assert sentence in " ".join(printed.split())
+    assert "Traceback" not in printed
+
+
+def test_a_second_run_in_a_folder_is_refused_and_changes_nothing(evolved):
+    before = {path: path.read_bytes() for path in evolved.iterdir()}
+    assert "already holds a run" in run(*CARTPOLE, "--run-dir", evolved, status=2)
+    assert {path: path.read_bytes() for path in evolved.iterdir()} == before
+
+
+def test_a_file_that_is_not_a_policy_is_named(evolved, tmp_path):
+    (tmp_path / "noise.npz").write_bytes(b"noise")
+    assert "not a hebbian-gym file" in run("evaluate", tmp_path / "noise.npz", status=2)
+    assert "holds a training run, not a policy" in run("evaluate", evolved / "checkpoint.npz", status=2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_how_to_go_on_and_can(number, tmp_path):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        [*COMMAND, *CARTPOLE, "--workers", "2", "--generations", "100000", "--run-dir", str(folder)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (folder / "policy.npz").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert f"--resume {folder}" in printed
+    reached = int(np.load(folder / "checkpoint.npz")["optimizer/mean"].size)  # the checkpoint is whole
+    assert reached > 0
+    rows = len((folder / "log.csv").read_text().splitlines())
+    run("train", "--resume", folder, "--generations", rows + 1, "--workers", 1)

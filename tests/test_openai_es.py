@@ -1,0 +1,299 @@
+"""OpenAI-ES against a plain numpy reference of the paper's update and torch's Adam."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hebbian_gym import OpenAIES
+
+GENES, SIZE = 7, 10
+START = np.linspace(-1, 1, GENES)
+
+
+def make(mean=START, population_size=SIZE, **options):
+    return OpenAIES(mean, population_size, **options)
+
+
+def candidates(es):
+    return np.array([es.ask()[i] for i in range(es.population_size)])
+
+
+def fitnesses(generation, size=SIZE):
+    return np.random.default_rng(generation).standard_normal(size)
+
+
+def schedule(start, decay, floor, generation):
+    return max(start * decay**generation, floor)
+
+
+def reference_gradient(mean, population, fitness, sigma, weight_decay=0.01):
+    """Of Salimans et al., algorithm 2, as Najarro & Risi's code has it; in float64, without shortcuts."""
+    penalized = fitness - weight_decay * np.mean(population**2, axis=1)
+    ranks = np.argsort(np.argsort(penalized)) / (len(fitness) - 1) - 0.5
+    z = (ranks - ranks.mean()) / ranks.std()
+    noise = (population - mean) / sigma
+    return (z[:, None] * noise).sum(axis=0) / (len(fitness) * sigma)
+
+
+# The population
+
+
+def test_candidates_are_mirrored_pairs_about_the_mean():
+    population = candidates(make(sigma=0.3))
+    plus, minus = population[::2], population[1::2]
+    np.testing.assert_allclose(plus + minus, np.broadcast_to(2 * START, plus.shape), atol=1e-6)
+    assert len(np.unique(plus, axis=0)) == SIZE // 2
+    assert [make().ask().pair(i) for i in range(4)] == [0, 0, 1, 1]
+
+
+def test_noise_is_standard_normal():
+    noise = (candidates(make(np.zeros(2000), 20, sigma=0.3)) / 0.3)[::2]
+    assert noise.std() == pytest.approx(1, abs=0.02)
+    assert np.abs(np.corrcoef(noise) - np.eye(10)).max() < 0.1
+
+
+def test_a_pickled_population_rebuilds_the_same_candidates():
+    es = make()
+    es.tell(fitnesses(0))
+    population = es.ask()
+    again = pickle.loads(pickle.dumps(population))
+    for i in (9, 0, 3):  # in any order
+        np.testing.assert_array_equal(again[i], population[i])
+    assert population[0].dtype == np.float32
+
+
+def test_a_population_costs_a_mean_not_its_candidates():
+    assert len(pickle.dumps(make(np.zeros(10_000), 200).ask())) < 2 * 4 * 10_000
+
+
+@pytest.mark.parametrize("index", [-1, SIZE])
+def test_there_is_no_candidate_beyond_the_population(index):
+    with pytest.raises(IndexError, match=f"candidate {index} of {SIZE}"):
+        make().ask()[index]
+
+
+def test_ask_gives_the_same_candidates_until_tell():
+    es = make()
+    first = candidates(es)
+    np.testing.assert_array_equal(candidates(es), first)
+    es.tell(fitnesses(0))
+    moved = candidates(es)
+    assert not np.isclose(moved - moved.mean(0), first - first.mean(0)).any()
+
+
+def test_a_population_outlives_tell():
+    es = make()
+    population = es.ask()
+    before = population[1]
+    es.tell(fitnesses(0))
+    np.testing.assert_array_equal(population[1], before)
+
+
+def test_the_seed_decides_the_noise():
+    np.testing.assert_array_equal(candidates(make(seed=1)), candidates(make(seed=1)))
+    assert not np.isclose(candidates(make(seed=1)), candidates(make(seed=2))).any()
+
+
+# The update
+
+
+def test_sgd_is_the_papers_update():
+    es, mean = make(), START.copy()
+    for generation in range(6):
+        population, fitness = candidates(es).astype(float), fitnesses(generation)
+        sigma = schedule(0.1, 0.999, 0.01, generation)
+        mean = mean + schedule(0.2, 0.995, 0.001, generation) * reference_gradient(mean, population, fitness, sigma)
+        es.tell(fitness)
+        np.testing.assert_allclose(es.mean, mean, rtol=1e-4, atol=1e-4)
+
+
+def test_weight_decay_is_taken_off_before_ranking():
+    fitness = np.zeros(SIZE)  # so the penalty alone decides
+    es = make(weight_decay=0.01)
+    expected = START + 0.2 * reference_gradient(START, candidates(es).astype(float), fitness, 0.1)
+    es.tell(fitness)
+    np.testing.assert_allclose(es.mean, expected, rtol=1e-4)
+    assert np.square(es.mean).sum() < np.square(START).sum()
+
+
+def test_adam_is_torchs():
+    es = make(optimizer="adam", learning_rate=0.05, weight_decay=0.0)
+    theirs = torch.tensor(START, dtype=torch.float32, requires_grad=True)
+    adam = torch.optim.Adam([theirs])
+    for generation in range(8):
+        gradient = reference_gradient(es.mean.astype(float), candidates(es), fitnesses(generation), es.sigma, 0.0)
+        adam.param_groups[0]["lr"] = schedule(0.05, 0.995, 0.001, generation)
+        theirs.grad = torch.tensor(-gradient, dtype=torch.float32)
+        adam.step()
+        es.tell(fitnesses(generation))
+        np.testing.assert_allclose(es.mean, theirs.detach(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "start", "decay", "floor"), [("learning_rate", 0.2, 0.995, 0.001), ("sigma", 0.1, 0.999, 0.01)])
+def test_schedules_fall_geometrically_to_a_floor(name, start, decay, floor):
+    es = make()
+    for generation in (0, 1, 500, 10_000):
+        es.generation = generation
+        assert getattr(es, name) == pytest.approx(schedule(start, decay, floor, generation))
+    assert getattr(es, name) == floor
+
+
+def test_tell_reports_what_it_did():
+    metrics = make().tell(fitnesses(0))
+    assert metrics["optimizer/sigma"] == 0.1
+    assert metrics["optimizer/learning_rate"] == 0.2
+    assert all(isinstance(value, float) for value in metrics.values())
+
+
+def told(fitness, **options):
+    es = make(weight_decay=0.0, **options)
+    es.tell(fitness)
+    return es.mean
+
+
+whole = st.integers(-1000, 1000).map(float)  # so that sums and products are exact
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+@given(st.lists(whole, min_size=SIZE, max_size=SIZE).map(np.array), whole, st.sampled_from([0.25, 2.0, 1024.0]))
+def test_only_the_order_of_fitnesses_matters(fitness, shift, factor):
+    np.testing.assert_array_equal(told(factor * fitness + shift), told(fitness))
+    np.testing.assert_allclose(told(-fitness) - START, START - told(fitness), atol=1e-5)
+
+
+def test_turning_fitness_around_turns_the_step_around():
+    step = told(fitnesses(0)) - START
+    assert np.abs(step).max() > 0.01
+    np.testing.assert_allclose(told(-fitnesses(0)) - START, -step, atol=1e-5)
+
+
+def test_equal_fitnesses_teach_nothing():
+    np.testing.assert_array_equal(told(np.full(SIZE, 3.0)), START.astype(np.float32))
+
+
+def test_tied_candidates_count_alike():
+    fitness = np.array([1.0, 1, 0, 0, 0, 0, 0, 0, 0, 0])  # a pair that ties pulls to neither side
+    np.testing.assert_allclose(told(fitness), START, atol=1e-6)
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf])
+def test_a_lost_fitness_drops_its_pair(lost):
+    es, fitness = make(), fitnesses(0)
+    population, fitness[3] = candidates(es).astype(float), lost
+    kept = [0, 1, 4, 5, 6, 7, 8, 9]
+    es.tell(fitness)
+    expected = START + 0.2 * reference_gradient(START, population[kept], fitness[kept], 0.1)
+    np.testing.assert_allclose(es.mean, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("fitness", [np.full(SIZE, np.nan), np.where(np.arange(SIZE) % 2, np.nan, 1.0)])
+def test_without_a_whole_pair_there_is_nothing_to_learn(fitness):
+    es = make()
+    with pytest.raises(ValueError, match="no mirrored pair .* two finite fitnesses"):
+        es.tell(fitness)
+    assert es.generation == 0
+    np.testing.assert_array_equal(es.mean, START.astype(np.float32))
+
+
+@pytest.mark.parametrize("shape", [(SIZE - 1,), (SIZE, 1), ()])
+def test_every_candidate_needs_a_fitness(shape):
+    with pytest.raises(ValueError, match="10 candidates need as many fitnesses"):
+        make().tell(np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"population_size": 9}, "population_size must be even"),
+        ({"population_size": 0}, "population_size must be even"),
+        ({"population_size": -2}, "population_size must be even"),
+        ({"sigma": 0.0}, "sigma and learning_rate must be positive"),
+        ({"sigma": -0.1}, "sigma and learning_rate must be positive"),
+        ({"sigma": np.nan}, "sigma and learning_rate must be positive"),
+        ({"learning_rate": 0.0}, "sigma and learning_rate must be positive"),
+        ({"learning_rate": np.inf}, "sigma and learning_rate must be positive"),
+        ({"optimizer": "rmsprop"}, 'must be "sgd" or "adam", not \'rmsprop\''),
+        ({"mean": np.zeros((2, 3))}, "mean"),
+        ({"mean": np.zeros(0)}, "mean"),
+        ({"mean": [0.0, np.nan]}, "mean"),
+    ],
+)
+def test_impossible_settings_are_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make(**options)
+
+
+def test_stop_says_why():
+    es = make()
+    assert es.stop() == {}
+    es.load_state_dict({**es.state_dict(), "mean": np.full(GENES, np.inf)})
+    assert list(es.stop()) == ["non_finite_mean"]
+
+
+# It works, and goes on
+
+
+def sphere(x):
+    return -np.square(x - 0.5).sum()
+
+
+def rosenbrock(x):
+    return -(100 * np.square(x[1:] - x[:-1] ** 2) + np.square(1 - x[:-1])).sum()
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "reached"),
+    [
+        (sphere, {"optimizer": "sgd", "learning_rate": 0.02}, -0.01),
+        (sphere, {"optimizer": "adam", "learning_rate": 0.05}, -0.01),
+        (rosenbrock, {"optimizer": "sgd", "learning_rate": 0.005}, -0.2),
+        (rosenbrock, {"optimizer": "adam", "learning_rate": 0.05}, -0.2),
+    ],
+)
+def test_it_maximizes(function, options, reached):
+    es = make([-0.5, 0.5], 40, sigma=0.05, weight_decay=0.0, **options)
+    for _ in range(300):
+        es.tell([function(x) for x in candidates(es).astype(float)])
+    assert function(es.mean.astype(float)) > reached
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_saved_state_goes_on_bit_for_bit(optimizer):
+    es = make(seed=3, optimizer=optimizer)
+    for generation in range(3):
+        es.tell(fitnesses(generation))
+    saved = es.state_dict()
+    for generation in range(3, 6):
+        es.tell(fitnesses(generation))
+    again = make(np.zeros(GENES), optimizer=optimizer)
+    again.load_state_dict(saved)
+    assert again.generation == 3
+    for generation in range(3, 6):
+        again.tell(fitnesses(generation))
+    for name, value in es.state_dict().items():
+        np.testing.assert_array_equal(again.state_dict()[name], value)
+    np.testing.assert_array_equal(candidates(again), candidates(es))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({}, {"mean": np.zeros(3)}),
+        ({"optimizer": "adam"}, {}),
+        ({}, {"optimizer": "adam"}),
+        ({}, {"population_size": 20}),
+        ({}, {"sigma": 0.3}),
+        ({}, {"learning_rate": 0.3}),
+        ({}, {"weight_decay": 0.0}),
+    ],
+)
+def test_a_state_of_another_optimizer_is_refused(ours, theirs):
+    with pytest.raises(ValueError, match="saved"):
+        make(**ours).load_state_dict(make(**theirs).state_dict())

@@ -1,0 +1,171 @@
+"""Every rule, in both implementations, against a literal double loop over synapses."""
+
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hebbian_gym import RULES, Architecture, HebbianPolicy, PlasticNetwork, register_rule
+from hebbian_gym.architecture import random_genome
+from hebbian_gym.rules import ALIASES, get_rule
+
+FORMULAS = {  # written from Najarro & Risi (2020), eq. 1 and figure 8: o_i, o_j and the coefficients by name
+    "A": ("A", lambda i, j, h: h["A"] * i * j),
+    "AD": ("A D", lambda i, j, h: h["A"] * i * j + h["D"]),
+    "AD_eta": ("A eta D", lambda i, j, h: h["eta"] * (h["A"] * i * j + h["D"])),
+    "ABC": ("A B C", lambda i, j, h: h["A"] * i * j + h["B"] * i + h["C"] * j),
+    "ABC_eta": ("A B C eta", lambda i, j, h: h["eta"] * (h["A"] * i * j + h["B"] * i + h["C"] * j)),
+    "ABCD_without_eta": ("A B C D", lambda i, j, h: h["A"] * i * j + h["B"] * i + h["C"] * j + h["D"]),
+    "ABCD": ("A B C eta D", lambda i, j, h: h["eta"] * (h["A"] * i * j + h["B"] * i + h["C"] * j + h["D"])),
+    "ABCD_D_out": ("A B C eta D", lambda i, j, h: h["eta"] * (h["A"] * i * j + h["B"] * i + h["C"] * j) + h["D"]),
+    "ABCD_D_in_and_out": (
+        "A B C eta D_in D_out",
+        lambda i, j, h: h["eta"] * (h["A"] * i * j + h["B"] * i + h["C"] * j + h["D_in"]) + h["D_out"],
+    ),
+    "static": ("", lambda i, j, h: 0.0),
+}
+PAPER_CODE_NAMES = {
+    "AD_lr": "AD_eta",
+    "ABC_lr": "ABC_eta",
+    "ABCD_lr": "ABCD",
+    "ABCD_lr_D_in": "ABCD",
+    "ABCD_lr_D_out": "ABCD_D_out",
+    "ABCD_lr_D_in_and_out": "ABCD_D_in_and_out",
+}
+RULE_NAMES = tuple(RULES)  # at import: before any test registers its own
+SIZES = (4, 5, 3)
+
+
+def double_loop(formula, names, genome, weights, observations):
+    """Live through the observations in float64, synapse by synapse; the weights change in place."""
+    for observation in observations:
+        activity, gene = [list(observation)], 0
+        for w in weights:
+            sums = [sum(x * w[i][j] for i, x in enumerate(activity[-1])) for j in range(len(w[0]))]
+            activity.append([math.tanh(s) for s in sums])
+        for layer, w in enumerate(weights):
+            n, m = len(w), len(w[0])
+            for i in range(n):
+                for j in range(m):
+                    own = {name: genome[gene + k * n * m + i * m + j] for k, name in enumerate(names)}
+                    w[i][j] += formula(activity[layer][i], activity[layer + 1][j], own)
+            gene += len(names) * n * m
+
+
+@pytest.fixture
+def registry():
+    """Rules registered by a test are forgotten after it."""
+    rules, aliases = dict(RULES), dict(ALIASES)
+    yield
+    for table, before in ((RULES, rules), (ALIASES, aliases)):
+        table.clear()
+        table.update(before)
+
+
+def numba_weights(architecture, genome, births, observations):
+    network = PlasticNetwork(architecture, genome)
+    for layer, weights in zip(network.weights, births, strict=True):
+        layer[:] = weights
+    for observation in observations:
+        network.act(observation)
+    return network.weights
+
+
+def torch_weights(architecture, genome, births, observations):
+    policy = HebbianPolicy(architecture, genome)
+    lifetimes = policy.birth(1, 0)
+    for layer, weights in zip(lifetimes.weights, births, strict=True):
+        layer[:] = torch.from_numpy(weights)
+    for observation in observations:
+        _, lifetimes = policy(torch.from_numpy(observation[None]), lifetimes)
+    return [layer[0].detach().numpy() for layer in lifetimes.weights]
+
+
+def assert_equals_double_loop(run, rule, names, formula):
+    architecture = Architecture(SIZES, rule=rule)
+    rng = np.random.default_rng(0)
+    births = architecture.birth(rng)
+    observations = rng.standard_normal((3, SIZES[0])).astype(np.float32)
+    genome = random_genome(architecture, seed=1)
+    expected = [layer.astype(float).tolist() for layer in births]
+    double_loop(formula, names, genome.astype(float), expected, observations.astype(float).tolist())
+    for ours, loops in zip(run(architecture, genome, births, observations), expected, strict=True):
+        np.testing.assert_allclose(ours, loops, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("rule", RULE_NAMES)
+@pytest.mark.parametrize("run", [numba_weights, torch_weights])
+def test_a_rule_equals_a_double_loop_over_synapses(run, rule):
+    names, formula = FORMULAS[rule]
+    assert_equals_double_loop(run, rule, names.split(), formula)
+
+
+@pytest.mark.parametrize("rule", FORMULAS)
+def test_coefficients_and_their_order(rule):
+    assert " ".join(get_rule(rule).coefficients) == FORMULAS[rule][0]
+
+
+@pytest.mark.parametrize(("alias", "name"), PAPER_CODE_NAMES.items())
+def test_names_of_the_papers_code_are_aliases(alias, name):
+    assert get_rule(alias) is RULES[name]
+    assert Architecture(SIZES, rule=alias) == Architecture(SIZES, rule=name)
+
+
+def test_an_unknown_rule_is_answered_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"unknown rule 'hebb': choose from A, AD, .*register_rule"):
+        Architecture(SIZES, rule="hebb")
+
+
+@pytest.mark.parametrize("names", [("ABCD",), ("AD_lr",), ("mine", "ABC"), ("mine", "ABC_lr")])
+def test_a_name_or_alias_is_taken_once(registry, names):
+    with pytest.raises(ValueError, match=f"{names[-1]!r} is already registered"):
+        register_rule(*names)(lambda pre, post, weight, A: A)
+    assert "mine" not in RULES
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda pre, post, A: A * pre * post,
+        lambda post, pre, weight, A: A * pre * post,
+        lambda pre, post, weight, *rates: 0.0,
+        lambda pre, post, weight, *, rate: 0.0,
+        lambda pre, post, weight, **rates: 0.0,
+    ],
+)
+def test_a_formula_with_another_signature_is_refused(registry, formula):
+    with pytest.raises(ValueError, match=r"pre, post, weight"):
+        register_rule("mine")(formula)
+    assert "mine" not in RULES
+
+
+@pytest.mark.parametrize("run", [numba_weights, torch_weights])
+def test_a_rule_of_ones_own_runs_in_both_implementations(registry, run):
+    @register_rule("bounded")
+    def bounded(pre, post, weight, gain, decay):
+        return gain * pre * post * (1 - weight * weight) - decay * weight
+
+    architecture = Architecture((2, 1), rule="bounded")
+    genome = np.array([0.5, -0.25, 0.1, 0.2], np.float32)  # gain of both synapses, then decay of both
+    births = [np.array([[0.3], [-0.6]], np.float32)]
+    pre = np.array([1.0, -2.0], np.float32)
+    post = math.tanh(0.3 + 1.2)
+    expected = [
+        0.3 + 0.5 * 1.0 * post * (1 - 0.3**2) - 0.1 * 0.3,
+        -0.6 - 0.25 * -2.0 * post * (1 - 0.6**2) + 0.2 * 0.6,
+    ]
+    (ours,) = run(architecture, genome, births, pre[None])
+    np.testing.assert_allclose(ours[:, 0], expected, rtol=1e-5)
+
+
+def test_the_example_of_a_rule_of_ones_own_learns():
+    script = Path(__file__).parents[1] / "examples" / "own_rule.py"
+    result = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    before, after = (float(re.search(rf"{when}\D*(\d+)", result.stdout)[1]) for when in ("before", "after"))
+    assert after > 2 * before, result.stdout
