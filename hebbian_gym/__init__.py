@@ -47,7 +47,7 @@ _HOMES = {  # public name to the module it is imported from on first use, so tha
     "register_rule": "rules",
     "train": "training",
 }
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -69,9 +69,13 @@ class Architecture:
         if not self.outputs:
             object.__setattr__(self, "outputs", ("tanh",) * self.sizes[-1])
         if len(self.outputs) != self.sizes[-1] or not set(self.outputs) <= set(SQUASHES):
-            raise ValueError(f"outputs must name one of {SQUASHES} for each of {self.sizes[-1]} outputs, not {self.outputs}")
+            raise ValueError(
+                f"outputs must name one of {SQUASHES} for each of {self.sizes[-1]} outputs, not {self.outputs}"
+            )
         if self.initial_weights not in INITIAL_WEIGHTS:
-            raise ValueError(f"unknown initial_weights {self.initial_weights!r}: choose from {', '.join(INITIAL_WEIGHTS)}")
+            raise ValueError(
+                f"unknown initial_weights {self.initial_weights!r}: choose from {', '.join(INITIAL_WEIGHTS)}"
+            )
         if self.learn_from not in ("squashed", "raw"):
             raise ValueError(f'learn_from must be "squashed" or "raw", not {self.learn_from!r}')
         if self.update_every < 1 or self.average_over < 1:
@@ -90,26 +94,22 @@ class Architecture:
             hidden: sizes of the hidden layers.
             options: any other attribute.
         """
-        inputs, discrete = 0, 0
         if isinstance(observation, gym.spaces.Discrete):
-            inputs = discrete = int(observation.n)
+            seen: dict[str, Any] = {"discrete_observations": int(observation.n)}
+            inputs = int(observation.n)
         elif isinstance(observation, gym.spaces.Box):
+            seen = {"observation_shape": observation.shape}
             inputs = math.prod(observation.shape)
         else:
             raise ValueError(f"observations must be a Box or Discrete, not {observation}; wrap the environment")
         if isinstance(action, gym.spaces.Discrete):
-            outputs: tuple[str, ...] = ("tanh",) * int(action.n)
-            low: tuple[float, ...] = ()
-            high: tuple[float, ...] = ()
+            done: dict[str, Any] = {"outputs": ("tanh",) * int(action.n)}
         elif isinstance(action, gym.spaces.Box) and len(action.shape) == 1:
-            low, high = tuple(action.low.astype(float).tolist()), tuple(action.high.astype(float).tolist())
-            outputs = tuple(_squash(*bounds) for bounds in zip(low, high, strict=True))
+            low, high = action.low.astype(float).tolist(), action.high.astype(float).tolist()
+            done = {"outputs": tuple(map(_squash, low, high)), "low": tuple(low), "high": tuple(high)}
         else:
             raise ValueError(f"actions must be Discrete or a Box of one dimension, not {action}; wrap the environment")
-        return cls(
-            (inputs, *hidden, len(outputs)), outputs=outputs, low=low, high=high,
-            observation_shape=observation.shape, discrete_observations=discrete, **options,
-        )  # fmt: skip
+        return cls((inputs, *hidden, len(done["outputs"])), **seen, **done, **options)
 
     @property
     def discrete_actions(self) -> bool:
@@ -216,8 +216,9 @@ def architecture_for(env: str | EnvSpec | gym.Env[Any, Any], **options: Any) -> 
     """
     if isinstance(env, gym.Env):
         return Architecture.for_spaces(env.observation_space, env.action_space, **options), env.spec
-    with gym.make(env, disable_env_checker=True) as made:
-        return Architecture.for_spaces(made.observation_space, made.action_space, **options), made.spec
+    made = gym.make(env, disable_env_checker=True)
+    made.close()
+    return Architecture.for_spaces(made.observation_space, made.action_space, **options), made.spec
 
 
 def random_genome(architecture: Architecture, seed: int = 0, scale: float = 1.0) -> Array:

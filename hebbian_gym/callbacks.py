@@ -111,13 +111,13 @@ class TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise ImportError('TensorBoard is not installed: pip install "hebbian-gym[plots]"') from error
-        self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder))
 
     def __call__(self, run: Run) -> None:
         for name, value in run.metrics.items():
             if isinstance(value, int | float):
-                self._writer.add_scalar(name, value, run.metrics["generation"])  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]
+                self._writer.add_scalar(name, value, run.metrics["generation"])
+        self._writer.flush()
 
 
 class StopAt:

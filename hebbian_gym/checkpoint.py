@@ -37,7 +37,7 @@ def save(path: str | os.PathLike[str], kind: str, meta: dict[str, Any], arrays: 
     handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, json=text, **arrays)
+            np.savez(file, **{"json": text, **arrays})  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         os.chmod(aside, 0o644)
@@ -76,7 +76,7 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
 def save_policy(
     path: str | os.PathLike[str], architecture: Architecture, genome: Array, env: str | None = None, **about: Any
 ) -> None:
-    """Write a policy: its architecture, genome and the JSON of the EnvSpec it was made for, with anything else to tell."""
+    """Write a policy: architecture, genome, the JSON of the EnvSpec it was made for, and whatever ``about`` tells."""
     meta = {"architecture": architecture.to_json(), "env": env, "about": about}
     save(path, POLICY, meta, {"genome": architecture.check_genome(genome)})
 

@@ -114,7 +114,9 @@ def _train(
                       highlight=False)  # fmt: skip
         raise typer.Exit(130) from None
     held_out = f", {run.best[1]:.1f} on held-out births" if run.best else ""
-    console.print(f"{optimizer.generation} generations; best mean genome{held_out}: {run_dir / 'policy.npz'}", highlight=False)
+    console.print(
+        f"{optimizer.generation} generations; best mean genome{held_out}: {run_dir / 'policy.npz'}", highlight=False
+    )
 
 
 @app.command()
@@ -133,7 +135,9 @@ def presets() -> None:
 @app.command()
 def evaluate(
     policy: Annotated[Path, typer.Argument(help="A policy's file, such as runs/ant-hebbian/policy.npz.")],
-    env: Annotated[list[str] | None, typer.Option(help="Bodies; repeat for several. Default: the policy's own.")] = None,
+    env: Annotated[
+        list[str] | None, typer.Option(help="Bodies; repeat for several. Default: the policy's own.")
+    ] = None,
     episodes: Annotated[int, typer.Option(help="Lifetimes on each.", min=1)] = 100,
     seed: Seed = 1,
     workers: Workers = CORES,
@@ -156,7 +160,9 @@ def evaluate(
         raise ValueError(f"{policy} does not say which environment it is for: name one with --env")
     bodies: list[str | EnvSpec] = list(env) if env else [EnvSpec.from_json(meta["env"])]
     results = {}
-    with Counter(console, f"{episodes} lifetimes on each of {len(bodies)}", episodes * len(bodies), "lifetimes") as count:
+    with Counter(
+        console, f"{episodes} lifetimes on each of {len(bodies)}", episodes * len(bodies), "lifetimes"
+    ) as count:
         for body in bodies:
             name = body if isinstance(body, str) else body.id
             results[name] = evaluate(Evolved(architecture, genome), body, episodes, seed, workers, done=count)
@@ -164,7 +170,9 @@ def evaluate(
                   title=f"{policy}: mean +- sd over {episodes} lifetimes", title_justify="left")  # fmt: skip
     for name, result in results.items():
         distances = result.distance, result.distance * METRES
-        known = [_spread(d, digits) if np.isfinite(d).all() else "-" for d, digits in zip(distances, (0, 1), strict=True)]
+        known = [
+            _spread(d, digits) if np.isfinite(d).all() else "-" for d, digits in zip(distances, (0, 1), strict=True)
+        ]
         table.add_row(name, _spread(result.score), *known, f"{result.steps.mean():.0f}")
     console.print(table)
     if json_file:

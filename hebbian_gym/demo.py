@@ -16,9 +16,9 @@ from .analysis.video import film
 from .architecture import random_genome
 from .checkpoint import load_policy
 from .envs.ant.env import TIME_STEP
-from .evaluation import Copies, Evaluation, Task, make_evaluator
-from .evaluation import EVALUATION as STREAM
+from .evaluation import EVALUATION, Evaluation, Task, make_evaluator
 from .network import PlasticNetwork
+from .optimizers import Copies
 from .presets import ANT_BODIES, Preset
 from .progress import Counter
 
@@ -50,13 +50,15 @@ def show(console: Console, run_dir: Path, workers: int) -> None:
         make_evaluator(architecture, workers) as evaluator,
     ):
         for name, genome in genomes.items():
-            lives[name] = evaluator.evaluate(Copies(genome, LIFETIMES), task, stream=STREAM, done=count)
+            lives[name] = evaluator.evaluate(Copies(genome, LIFETIMES), task, stream=EVALUATION, done=count)
     distances = {name: {body: life.distance[:, i, 0] for i, body in enumerate(BODIES)} for name, life in lives.items()}
     console.print(_table(distances))
     data = {name: {body: d.tolist() for body, d in bodies.items()} for name, bodies in distances.items()}
     (run_dir / "table.json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     _draw(console, run_dir, PlasticNetwork(architecture, evolved))
-    console.print(f"in {run_dir}: training.png, weights.png, lifetime.mp4, table.json, policy.npz, log.csv", highlight=False)
+    console.print(
+        f"in {run_dir}: training.png, weights.png, lifetime.mp4, table.json, policy.npz, log.csv", highlight=False
+    )
     console.print(f"go on evolving with  hebbian-gym train --resume {run_dir} --generations 100", highlight=False)
 
 
@@ -67,7 +69,10 @@ def _table(distances: dict[str, dict[str, np.ndarray]]) -> Table:
         cells = [bodies[body] for bodies in distances.values()]
         table.add_row(
             description,
-            *(f"{c.mean():.0f} +- {c.std():.0f} ({c.mean() * TIME_STEP:.1f} +- {c.std() * TIME_STEP:.1f} m)" for c in cells),
+            *(
+                f"{c.mean():.0f} +- {c.std():.0f} ({c.mean() * TIME_STEP:.1f} +- {c.std() * TIME_STEP:.1f} m)"
+                for c in cells
+            ),
         )
     return table
 

@@ -112,7 +112,12 @@ class Evaluator(Protocol):
     """Evaluates populations. The result depends on population, task, stream and generation alone, to the bit."""
 
     def evaluate(
-        self, population: Population, task: Task, generation: int = 0, stream: int = TRAINING, done: Callable[[], None] = ...
+        self,
+        population: Population,
+        task: Task,
+        generation: int = 0,
+        stream: int = TRAINING,
+        done: Callable[[], None] = ...,
     ) -> Evaluation:
         """All candidates' episodes; ``done`` is called after each candidate."""
         ...
@@ -130,8 +135,6 @@ def _nothing() -> None:
     pass
 
 
-
-
 class SerialEvaluator:
     """Evaluates in this process. Environments are made once and kept."""
 
@@ -140,14 +143,19 @@ class SerialEvaluator:
         self._envs: dict[str, gym.Env[Any, Any]] = {}
         self._network: PlasticNetwork | None = None
 
-    def candidate(self, population: Population, task: Task, generation: int, stream: int, index: int) -> list[list[Episode]]:
+    def candidate(
+        self, population: Population, task: Task, generation: int, stream: int, index: int
+    ) -> list[list[Episode]]:
         """Episodes of one candidate: for each body its lifetimes."""
         if self._network is None:
             self._network = PlasticNetwork(self._architecture, population[index])
         self._network.genome = population[index]
         seeds = task.seeds(stream, generation, population, index)
         return [
-            [run_episode(self._env(spec, task.early_stop), self._network, int(reset), int(birth)) for reset, birth in body]
+            [
+                run_episode(self._env(spec, task.early_stop), self._network, int(reset), int(birth))
+                for reset, birth in body
+            ]
             for spec, body in zip(task.specs, seeds, strict=True)
         ]
 
@@ -253,7 +261,9 @@ class ProcessEvaluator:
                     waiting.appendleft(candidate)
                     self._replace(number)
                 elif isinstance(answer, str):
-                    raise RuntimeError(f"candidate {candidate} of generation {generation} failed in its worker:\n{answer}")
+                    raise RuntimeError(
+                        f"candidate {candidate} of generation {generation} failed in its worker:\n{answer}"
+                    )
                 else:
                     lives[candidate] = answer
                     done()
@@ -337,7 +347,8 @@ def _work(pipe: connection.Connection, architecture: Architecture) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    evaluator, job = SerialEvaluator(architecture), None
+    evaluator = SerialEvaluator(architecture)
+    job: tuple[Population, Task, int, int] | None = None
     pipe.send(READY)
     try:
         while True:

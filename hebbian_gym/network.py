@@ -15,7 +15,7 @@ CONTRACT = {"contract"}  # fused multiply-add; no other liberty with the order o
 
 @njit(cache=True, fastmath=CONTRACT)
 def _forward(sizes, weights, activity, raw):  # type: ignore[no-untyped-def]
-    """Propagate the first layer of ``activity`` (all layers, flat); the last stays a weighted sum, copied to ``raw``."""
+    """Propagate the first layer of ``activity`` (all layers, flat); the last stays a sum, copied to ``raw``."""
     first, start = 0, 0
     for layer in range(len(sizes) - 1):
         n, m = sizes[layer], sizes[layer + 1]
@@ -148,7 +148,7 @@ class PlasticNetwork:
 
     @property
     def state(self) -> tuple[Array, int, Array]:
-        """A copy of the present lifetime: all weights (synapses,), its age in steps, recent activities (window, neurons)."""
+        """A copy of the lifetime: all weights (synapses,), its age in steps, recent activities (window, neurons)."""
         return self._flat.copy(), self._age, self._history.copy()
 
     @state.setter
@@ -188,4 +188,3 @@ class PlasticNetwork:
             activity = self._history[: self._age + 1].mean(axis=0)  # fewer while the lifetime is younger than that
         if self.learning and (self._age + 1) % self.architecture.update_every == 0:
             self._learn(self._sizes, self._flat, self._coefficients, activity, self.architecture.normalize)
-

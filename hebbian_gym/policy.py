@@ -47,6 +47,9 @@ class HebbianPolicy(nn.Module):
         genes: the genome as a torch parameter; gradients flow to it through every act and every update.
     """
 
+    _offset: Tensor
+    _scale: Tensor
+
     def __init__(
         self,
         architecture: Architecture,
@@ -67,7 +70,11 @@ class HebbianPolicy(nn.Module):
 
     @classmethod
     def for_env(
-        cls, env: str | EnvSpec | gym.Env[Any, Any], rule: str = "ABCD", hidden: Sequence[int] = (128, 64), **options: Any
+        cls,
+        env: str | EnvSpec | gym.Env[Any, Any],
+        rule: str = "ABCD",
+        hidden: Sequence[int] = (128, 64),
+        **options: Any,
     ) -> Self:
         """The policy that fits an environment.
 
@@ -171,13 +178,13 @@ class HebbianPolicy(nn.Module):
         squashed = self._squash(raw)
         activities[-1] = raw if architecture.learn_from == "raw" else squashed
         history = (*lifetimes.history, torch.cat(activities, 1))[-architecture.average_over :]
-        weights = lifetimes.weights
+        learned = lifetimes.weights
         if architecture.plasticity.delta is not None and (lifetimes.age + 1) % architecture.update_every == 0:
             averaged = torch.stack(history).mean(0) if len(history) > 1 else history[0]
-            weights = self._learn(weights, averaged.split(list(architecture.sizes), 1))
+            learned = self._learn(learned, averaged.split(list(architecture.sizes), 1))
         kept = history if architecture.average_over > 1 else ()
         actions = raw.argmax(1) if architecture.discrete_actions else self._offset + self._scale * squashed
-        return actions, Lifetimes(weights, lifetimes.age + 1, kept)
+        return actions, Lifetimes(learned, lifetimes.age + 1, kept)
 
     def _squash(self, raw: Tensor) -> Tensor:
         kinds = self.architecture.outputs
@@ -255,7 +262,11 @@ class StaticPolicy(HebbianPolicy):
 
     @classmethod
     def for_env(
-        cls, env: str | EnvSpec | gym.Env[Any, Any], rule: str = "static", hidden: Sequence[int] = (128, 64), **options: Any
+        cls,
+        env: str | EnvSpec | gym.Env[Any, Any],
+        rule: str = "static",
+        hidden: Sequence[int] = (128, 64),
+        **options: Any,
     ) -> Self:
         """As :meth:`HebbianPolicy.for_env`, with evolved weights that do not change."""
         return super().for_env(env, rule=rule, hidden=hidden, **{"initial_weights": "evolved", **options})

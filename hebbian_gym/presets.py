@@ -66,8 +66,12 @@ PRESETS: dict[str, Preset] = {
         genome_scale=0.5,
         task={"early_stop": True, "births": "pair"},
         optimizer={
-            "population_size": 200, "sigma": 0.1, "learning_rate": 0.2,
-            "learning_rate_decay": 0.985, "learning_rate_floor": 0.01, "sigma_decay": 0.998,
+            "population_size": 200,
+            "sigma": 0.1,
+            "learning_rate": 0.2,
+            "learning_rate_decay": 0.985,
+            "learning_rate_floor": 0.01,
+            "sigma_decay": 0.998,
         },
     ),
     "ant-hebbian-paper": Preset(

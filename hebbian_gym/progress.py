@@ -52,7 +52,9 @@ class TrainingProgress:
         if "held_out/fitness" in metrics:
             fitness += f"  held out {metrics['held_out/fitness']:.1f}"
         if not self._console.is_terminal:
-            self._console.print(f"generation {generation}/{run.generations}  {fitness}", highlight=False, soft_wrap=True)
+            self._console.print(
+                f"generation {generation}/{run.generations}  {fitness}", highlight=False, soft_wrap=True
+            )
         self._bar.update(
             self._task, completed=generation * self._population, fitness=fitness,
             generation=min(generation + 1, run.generations),
@@ -62,7 +64,9 @@ class TrainingProgress:
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bar.stop()
 
 
@@ -98,5 +102,7 @@ class Counter:
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bar.stop()

@@ -22,7 +22,7 @@ MAX_EPISODE_STEPS = 1000
 
 
 def register() -> None:
-    """Register every ID that is not registered yet. Gymnasium calls this through the plug-in's entry point."""
+    """Register every ID that is not registered yet; ``import hebbian_gym`` does it."""
     for id_, arguments in ENVIRONMENTS.items():
         if id_ not in gym.registry:
             gym.register(id_, max_episode_steps=MAX_EPISODE_STEPS, **arguments)

@@ -41,7 +41,11 @@ Observer = Callable[[int, Any, Any, float, dict[str, Any]], None]
 
 
 def run_episode(
-    env: gym.Env[Any, Any], agent: Agent, env_seed: int | None = None, birth_seed: int = 0, observer: Observer | None = None
+    env: gym.Env[Any, Any],
+    agent: Agent,
+    env_seed: int | None = None,
+    birth_seed: int = 0,
+    observer: Observer | None = None,
 ) -> Episode:
     """One lifetime.
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from .architecture import Array
 from .callbacks import Callback, CheckpointWriter, CSVWriter, HeldOut

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -180,8 +180,11 @@ def to_urdf(body: Body, intact: Body | None = None) -> str:
     parts += [_capsule_shape(leg.stub, leg.colour) for leg in body.legs] + ["</link>"]
     for leg in body.legs:
         short = intact is not None and leg.lower not in {other.lower for other in intact.legs}
-        segments = ((leg.upper, leg.hip, "torso", "upper", leg.colour),
-                    (leg.lower, leg.ankle, f"{leg.place}_upper", "lower", "0.8 0.1 0.1 1" if short else leg.colour))  # fmt: skip
+        painted = "0.8 0.1 0.1 1" if short else leg.colour
+        segments = (
+            (leg.upper, leg.hip, "torso", "upper", leg.colour),
+            (leg.lower, leg.ankle, f"{leg.place}_upper", "lower", painted),
+        )
         for capsule, joint, parent, name, colour in segments:
             inertial = _inertial(capsule.mass, capsule.centre, capsule.inertia, body.friction)
             parts.append(f'<link name="{leg.place}_{name}">{inertial}{_capsule_shape(capsule, colour)}</link>')
@@ -189,8 +192,8 @@ def to_urdf(body: Body, intact: Body | None = None) -> str:
     return "\n".join(['<robot name="ant">', *parts, "</robot>"])  # Bullet reads lines of at most 8 kB
 
 
-def _inertial(mass: float, centre: tuple[float, float], moments: object, friction: float) -> str:
-    ixx, iyy, izz = moments  # type: ignore[misc]
+def _inertial(mass: float, centre: tuple[float, float], moments: Sequence[float], friction: float) -> str:
+    ixx, iyy, izz = moments
     return (
         f'<inertial><origin xyz="{centre[0]} {centre[1]} 0"/><mass value="{mass}"/>'
         f'<inertia ixx="{ixx}" iyy="{iyy}" izz="{izz}" ixy="0" ixz="0" iyz="0"/></inertial>'

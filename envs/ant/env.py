@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -34,7 +34,7 @@ SOLVER_ITERATIONS = 5
 TORQUE_BOUND = 250.0  # N m at |action| 1: Bullet's power 2.5 times 100
 START_ANGLE = 0.1  # rad: joints start in U(-0.1, 0.1), whatever their limits
 FALLEN_HEIGHT = 0.26  # m: the torso's height at which Bullet calls the ant dead
-NO_CONTACT = (0.0, 0.0, 0.0, 0.0)
+NO_CONTACT: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
 LOWER_SEGMENTS = (1, 3, 5, 7)  # links of the merged ant that end in a foot
 JOINTS_AT_LIMIT_COST = -0.1
 BULLET_TERMS = ("reward_alive", "reward_progress", "reward_electricity", "reward_joints_at_limit")
@@ -73,8 +73,8 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
 
     ``reward="distance"``: progress alone, the approach to a target 1 km away on the x axis divided by 0.0165 s,
     so metres per second. Its sum over an episode is the paper's distance. ``reward="bullet"``: the sum of Bullet's
-    terms: alive (+1, or -1 when fallen), progress, electricity (-2 x mean \\|action x joint speed\\| - 0.1 x mean
-    action^2) and joints at their limit (-0.1 each). ``info`` carries each: ``reward_alive``, ``reward_progress``,
+    terms: alive (+1, or -1 when fallen), progress, electricity (-2 x the mean of abs(action x joint speed) - 0.1 x
+    that of action^2) and joints at their limit (-0.1 each). ``info`` carries each: ``reward_alive``, ``reward_progress``,
     ``reward_electricity``, ``reward_joints_at_limit``; also ``x_position`` and ``y_position`` of the torso (m) and
     ``damage``.
 
@@ -110,7 +110,7 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
             finite numbers.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": 60}
+    metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 60}  # noqa: RUF012 (Gymnasium's)
 
     def __init__(
         self,
@@ -182,7 +182,9 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
         for joint, angle in enumerate(self.np_random.uniform(-START_ANGLE, START_ANGLE, 8)):
             pybullet.resetJointState(self._ant, joint, angle, 0.0, physicsClientId=client)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start a new episode; all randomness is from ``seed``, or goes on from the last one given."""
         super().reset(seed=seed)
         self._restore()
@@ -213,7 +215,7 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
     def _observe(self, feet: tuple[float, ...], action: np.ndarray) -> tuple[np.ndarray, float, float, int]:
         """Observation, distance to the target (m), electricity cost, joints at their limit."""
         joints = tuple([joint[:2] for joint in pybullet.getJointStates(self._ant, self._joints, self._client)])
-        return state.observe(  # type: ignore[no-any-return]
+        return state.observe(
             self._position, self._orientation, self._velocity, joints,
             self._limits, self._legs, self._initial_z, feet, action,
         )  # fmt: skip
@@ -290,7 +292,9 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
 def _checked(damage: Mapping[str, float] | str | None) -> dict[str, float]:
     """A copy of ``damage``, or ValueError."""
     if not isinstance(damage, Mapping | None):
-        raise ValueError(f'damage must map legs to fractions, such as {{"left_front": 0.25}}, or be "random", not {damage!r}')
+        raise ValueError(
+            f'damage must map legs to fractions, such as {{"left_front": 0.25}}, or be "random", not {damage!r}'
+        )
     for leg, fraction in (damage or {}).items():
         if leg not in LEGS:
             raise ValueError(f"unknown leg {leg!r}: the legs are {', '.join(LEGS)}")

@@ -72,8 +72,9 @@ def lifetime_figure(life: Lifetime, title: str = "") -> Figure:
     """
     steps, layers = sorted(life.weights), len(next(iter(life.weights.values())))
     figure = Figure(figsize=(3.2 * len(steps), 5.6), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(3, 1.6))
-    for number, (step, panel) in enumerate(zip(steps, np.ravel(above.subfigures(1, len(steps))), strict=True)):
+    above, below = np.ravel(np.array(figure.subfigures(2, 1, height_ratios=(3, 1.6)), dtype=object))
+    panels = np.ravel(np.array(above.subfigures(1, len(steps)), dtype=object))
+    for number, (step, panel) in enumerate(zip(steps, panels, strict=True)):
         widths = [min(layer.shape) for layer in life.weights[step]]
         axes = panel.subplots(1, layers, width_ratios=np.sqrt(widths))
         plot_weights(axes, life.weights[step])
@@ -84,7 +85,9 @@ def lifetime_figure(life: Lifetime, title: str = "") -> Figure:
     plot_rewards(ax, life.rewards)
     for number, step in enumerate(steps):
         ax.axvline(max(step, 0), color=HELD_OUT, linewidth=1)
-        ax.annotate(chr(65 + number), (max(step, 0), 1.0), xycoords=("data", "axes fraction"), color=HELD_OUT, fontsize=8)
+        ax.annotate(
+            chr(65 + number), (max(step, 0), 1.0), xycoords=("data", "axes fraction"), color=HELD_OUT, fontsize=8
+        )
     figure.suptitle(title, fontsize=11)
     return figure
 
@@ -101,7 +104,7 @@ def plot_rewards(ax: Axes, rewards: Sequence[float], window: int = 20) -> None:
 
 
 def colour(values: Array, largest: float) -> np.ndarray:
-    """Values as colours, uint8 of shape (\\*values.shape, 3): blue negative, white zero, red positive."""
+    """Values as colours, uint8 with a last axis of 3 more: blue negative, white zero, red positive."""
     scaled = 0.5 + 0.5 * values / largest if largest > 0 else np.full_like(values, 0.5)
     colours: Any = matplotlib.colormaps["RdBu_r"](scaled)
     return (255 * colours[..., :3]).astype(np.uint8)

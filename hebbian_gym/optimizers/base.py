@@ -68,7 +68,7 @@ class MirroredPopulation:
     Attributes:
         mean: float32 of shape (genes,).
         sigma: standard deviation of the noise.
-        seed: what the noise derives from; pair p draws from the sequence (\\*seed, p).
+        seed: what the noise derives from; pair p draws from the numbers of ``seed`` and p.
         size: number of candidates, even.
     """
 

@@ -1,0 +1,434 @@
+"""Evaluation: the same bits on any number of workers, through crashes and errors; tasks, births and seeds."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.envs.registration import EnvSpec
+
+from hebbian_gym import (
+    Architecture,
+    Episode,
+    HebbianPolicy,
+    OpenAIES,
+    PlasticNetwork,
+    ProcessEvaluator,
+    SerialEvaluator,
+    Task,
+    evaluate,
+    run_episode,
+)
+from hebbian_gym.architecture import architecture_for, random_genome
+from hebbian_gym.evaluation import EVALUATION, HELD_OUT, THREAD_VARIABLES, TRAINING
+from hebbian_gym.optimizers import Copies, MirroredPopulation
+
+ANTS = ("AntUndamaged-v0", "AntDamagedRightFront-v0")
+
+
+class Probe(gym.Env):
+    """One step that tells about the birth (score), the reset (distance) and the process."""
+
+    observation_space = gym.spaces.Box(-1, 1, (1,))
+    action_space = gym.spaces.Box(-1, 1, (1,))
+
+    def __init__(self, tells="reset"):
+        self.tells = tells
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.ones(1, np.float32), {}
+
+    def step(self, action):
+        if self.tells == "error":
+            raise ArithmeticError("the probe was told to fail")
+        if self.tells == "exit":
+            os._exit(1)
+        told = {
+            "reset": self.np_random.random,
+            "one thread by the environment": lambda: all(os.environ.get(name) == "1" for name in THREAD_VARIABLES),
+            "threads": lambda: len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1,
+            "heavy modules": lambda: sum(name in sys.modules for name in ("torch", "matplotlib", "Box2D")),
+            "process": os.getpid,
+        }[self.tells]()
+        return np.ones(1, np.float32), float(action[0]), True, False, {"reward_progress": float(told)}
+
+
+def probe(tells="reset"):
+    """By name: worker processes import this module."""
+    return EnvSpec(f"Probe-{tells.replace(' ', '')}-v0", entry_point=f"{__name__}:Probe", kwargs={"tells": tells})
+
+
+STATIC = Architecture((1, 1), rule="static", low=(-1.0,), high=(1.0,))  # the score is the birth's only weight
+CARTPOLE = Architecture.for_spaces(gym.make("CartPole-v1").observation_space, gym.spaces.Discrete(2), (4,), rule="A")
+
+
+def population(architecture, size, seed=0):
+    """Of mirrored pairs about a random genome."""
+    return MirroredPopulation(random_genome(architecture, seed), 0.5, (seed, 0), size)
+
+
+def assert_same(ours, theirs):
+    for name in ("fitness", "score", "distance", "steps"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
+
+
+@pytest.fixture(autouse=True)
+def watchdog():
+    """A hang is a failure. Generous: it says nothing about speed."""
+
+    def bark(*_):
+        raise TimeoutError("this test hangs")
+
+    before = signal.signal(signal.SIGALRM, bark)
+    signal.alarm(300)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="module")
+def probing():
+    """Two workers for probes, shared: what a test breaks must be mended for the next."""
+    with ProcessEvaluator(STATIC, 2) as evaluator:
+        yield evaluator
+
+
+# The same bits
+
+
+def test_any_number_of_workers_gives_the_same_bits_on_cartpole():
+    task, candidates = Task("CartPole-v1", episodes=2, seed=3), population(CARTPOLE, 8)
+    with SerialEvaluator(CARTPOLE) as serial:
+        expected = [serial.evaluate(candidates, task, generation) for generation in range(2)]
+    assert len(np.unique(expected[0].score)) > 4
+    for workers in (1, 2, 3):
+        with ProcessEvaluator(CARTPOLE, workers) as evaluator:
+            for generation in range(2):
+                assert_same(evaluator.evaluate(candidates, task, generation), expected[generation])
+
+
+def test_workers_give_the_same_bits_on_two_ants():
+    architecture, _ = architecture_for(ANTS[0], rule="A", hidden=(6,))
+    task, candidates = Task(ANTS, early_stop=True), population(architecture, 4)
+    with SerialEvaluator(architecture) as serial:
+        expected = serial.evaluate(candidates, task)
+        assert_same(serial.evaluate(candidates, task), expected)  # in used environments
+    assert expected.score.shape == (4, 2, 1)
+    assert len(np.unique(expected.score)) == 8
+    with ProcessEvaluator(architecture, 2) as evaluator:
+        assert_same(evaluator.evaluate(candidates, task), expected)
+
+
+def test_done_is_called_once_for_each_candidate(probing):
+    for evaluator in (SerialEvaluator(STATIC), probing):
+        calls = []
+        evaluator.evaluate(Copies(np.zeros(0), 5), Task(probe()), done=lambda calls=calls: calls.append(1))
+        assert len(calls) == 5
+
+
+# Births and seeds
+
+
+@pytest.mark.parametrize(
+    ("births", "groups"), [("candidate", [0, 1, 2, 3, 4, 5]), ("pair", [0, 0, 1, 1, 2, 2]), ("generation", [0] * 6)]
+)
+@pytest.mark.parametrize("stream", [TRAINING, HELD_OUT])
+def test_candidates_share_births_and_resets_as_told(births, groups, stream):
+    task = Task([probe(), probe()], episodes=3, births=births)
+    candidates = MirroredPopulation(np.zeros(0, np.float32), 0.1, (0,), 6)
+    with SerialEvaluator(STATIC) as serial:
+        first, second = (serial.evaluate(candidates, task, generation, stream) for generation in (0, 1))
+    for lives in (first.score, first.distance):  # births, resets: (candidates, bodies, episodes)
+        for i in range(6):
+            for j in range(i):
+                assert (lives[i] == lives[j]).all() == (groups[i] == groups[j])
+                assert (lives[i] == lives[j]).any() == (groups[i] == groups[j])
+        assert len(np.unique(lives[0])) == 6  # each body and each episode has its own
+    assert not np.isin(first.score, second.score).any()
+    assert not np.isin(first.distance, second.distance).any()
+
+
+def test_a_copy_is_its_own_pair():
+    task = Task(probe())
+    seeds = {task.seeds(HELD_OUT, 0, Copies(np.zeros(0), 4), index).tobytes() for index in range(4)}
+    assert len(seeds) == 4
+
+
+@pytest.mark.parametrize("births", ["candidate", "pair", "generation"])
+def test_no_life_of_one_stream_is_lived_in_another(births):
+    copies, lives = Copies(np.zeros(0), 50), []
+    for stream in (TRAINING, HELD_OUT, EVALUATION):
+        task = Task(probe(), births=births, episodes=4)
+        seeds = [task.seeds(stream, generation, copies, i) for generation in range(100) for i in range(0, 50, 5)]
+        lives.append({tuple(life) for life in np.reshape(seeds, (-1, 2)).tolist()})
+    training, held_out, evaluation = lives
+    assert not (training & held_out or training & evaluation or held_out & evaluation)
+
+
+def test_the_tasks_seed_decides_the_lives():
+    def seeds(seed):
+        return Task(probe(), seed=seed).seeds(TRAINING, 0, Copies(np.zeros(0), 1), 0)
+
+    np.testing.assert_array_equal(seeds(1), seeds(1))
+    assert not np.isin(seeds(1), seeds(2)).any()
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize("victims", [[0], [1], [0, 1]])
+def test_a_killed_worker_is_replaced_and_nothing_is_lost(victims):
+    task, candidates = Task("CartPole-v1", episodes=3), population(CARTPOLE, 8)
+    with SerialEvaluator(CARTPOLE) as serial:
+        expected = serial.evaluate(candidates, task)
+    with ProcessEvaluator(CARTPOLE, 2) as evaluator:
+        evaluator.evaluate(candidates, task)
+        before, calls = evaluator.pids, []
+
+        def kill():
+            calls.append(1)
+            if len(calls) == 2:
+                for victim in victims:
+                    os.kill(before[victim], signal.SIGKILL)
+
+        assert_same(evaluator.evaluate(candidates, task, done=kill), expected)
+        assert len(calls) == 8
+        assert [old != new for old, new in zip(before, evaluator.pids, strict=True)] == [i in victims for i in range(2)]
+
+
+def test_a_worker_killed_between_generations_is_replaced(probing):
+    task, candidates = Task(probe()), Copies(np.zeros(0), 4)
+    expected = probing.evaluate(candidates, task)
+    os.kill(probing.pids[1], signal.SIGKILL)
+    assert_same(probing.evaluate(candidates, task), expected)
+
+
+def test_a_worker_killed_while_it_starts_is_replaced():
+    with ProcessEvaluator(STATIC, 2) as evaluator:
+        os.kill(evaluator.pids[0], signal.SIGKILL)
+        result = evaluator.evaluate(Copies(np.zeros(0), 4), Task(probe()))
+    assert np.isfinite(result.score).all()
+
+
+def test_a_candidate_that_always_ends_its_worker_is_named():
+    with ProcessEvaluator(STATIC, 1) as evaluator:
+        with pytest.raises(RuntimeError, match="candidate 0 of generation 7 ended 3 worker processes; .* workers=1"):
+            evaluator.evaluate(Copies(np.zeros(0), 2), Task(probe("exit")), generation=7)
+        assert np.isfinite(evaluator.evaluate(Copies(np.zeros(0), 2), Task(probe())).score).all()
+
+
+def test_an_environments_error_comes_with_its_traceback_and_the_evaluator_goes_on(probing):
+    candidates = Copies(np.zeros(0), 4)
+    expected = probing.evaluate(candidates, Task(probe()))
+    with pytest.raises(RuntimeError, match=r"candidate \d of generation 5 failed in its worker:\n") as failure:
+        probing.evaluate(candidates, Task(probe("error")), generation=5)
+    assert re.search(r'test_evaluation.py", line \d+, in step(.|\n)*ArithmeticError: the probe was told', str(failure.value))
+    assert_same(probing.evaluate(candidates, Task(probe())), expected)
+
+
+def test_the_serial_evaluator_lets_an_error_through_and_goes_on():
+    with SerialEvaluator(STATIC) as serial:
+        with pytest.raises(ArithmeticError, match="the probe was told to fail"):
+            serial.evaluate(Copies(np.zeros(0), 2), Task(probe("error")))
+        assert np.isfinite(serial.evaluate(Copies(np.zeros(0), 2), Task(probe())).score).all()
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, ValueError])
+def test_an_interrupted_evaluation_leaves_a_usable_evaluator(probing, interruption):
+    candidates, task = Copies(np.zeros(0), 6), Task(probe(), episodes=2)
+    expected = probing.evaluate(candidates, task)
+
+    def interrupt():
+        raise interruption
+
+    with pytest.raises(interruption):
+        probing.evaluate(candidates, task, generation=3, done=interrupt)
+    assert_same(probing.evaluate(candidates, task), expected)
+
+
+@pytest.mark.parametrize("make", [SerialEvaluator, lambda architecture: ProcessEvaluator(architecture, 1)])
+def test_close_is_final_and_may_be_repeated(make):
+    evaluator = make(STATIC)
+    pids = getattr(evaluator, "pids", [])
+    evaluator.evaluate(Copies(np.zeros(0), 1), Task(probe()))
+    evaluator.close()
+    evaluator.close()
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_closed_evaluator_does_not_pretend_to_evaluate():
+    evaluator = ProcessEvaluator(STATIC, 1)
+    evaluator.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        evaluator.evaluate(Copies(np.zeros(0), 2), Task(probe()))
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_there_must_be_a_worker(workers):
+    with pytest.raises(ValueError, match=f"workers must be 1 or more, not {workers}"):
+        ProcessEvaluator(STATIC, workers)
+
+
+def test_a_script_without_a_main_guard_is_told_so(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import numpy as np, hebbian_gym as hg\n"
+        "architecture = hg.Architecture((4, 2), rule='static')\n"
+        "hg.ProcessEvaluator(architecture, 2).evaluate([np.zeros(0)] * 3, hg.Task('CartPole-v1'))\n"
+    )
+    result = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=200, check=False)
+    assert result.returncode != 0
+    assert 'whatever starts workers must stand under `if __name__ == "__main__":`' in result.stderr
+
+
+# Workers
+
+
+def told(evaluator, tells):
+    return evaluator.evaluate(Copies(np.zeros(0), 4), Task(probe(tells))).distance.ravel()
+
+
+def test_workers_have_one_thread_and_leave_the_parents_settings(monkeypatch):
+    for name in THREAD_VARIABLES:
+        monkeypatch.setenv(name, "2")
+    monkeypatch.delenv(THREAD_VARIABLES[0])
+    with ProcessEvaluator(STATIC, 1) as evaluator:
+        assert told(evaluator, "one thread by the environment").all()
+        assert (told(evaluator, "threads") == 1).all()
+    assert [os.environ.get(name) for name in THREAD_VARIABLES] == [None, "2", "2", "2"]
+
+
+def test_workers_import_no_torch(probing):
+    assert (told(probing, "heavy modules") == 0).all()
+
+
+def test_candidates_are_evaluated_in_the_workers(probing):
+    assert set(told(probing, "process")) <= set(probing.pids)
+
+
+def test_an_evaluator_may_live_in_a_thread_of_its_own():
+    results = []
+
+    def work():
+        with SerialEvaluator(STATIC) as serial:
+            results.append(serial.evaluate(Copies(np.zeros(0), 2), Task(probe())))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert len(results) == 1
+
+
+# evaluate()
+
+
+def test_evaluate_gives_an_array_entry_for_each_episode():
+    policy = HebbianPolicy.for_env("AntUndamaged-v0", rule="A", hidden=(4,), seed=1)
+    result = evaluate(policy, "AntDamagedLeftFront-v0", episodes=3, seed=5)
+    assert [getattr(result, name).shape for name in ("fitness", "score", "distance", "steps")] == [(3,)] * 4
+    np.testing.assert_array_equal(result.score, result.distance)  # this environment rewards nothing but progress
+
+    task, progress = Task("AntDamagedLeftFront-v0", births="candidate", seed=5), []
+    network = PlasticNetwork(policy.architecture, policy.genome)
+    with gym.make("AntDamagedLeftFront-v0") as env:
+        for i in range(3):
+            ((reset, birth),) = task.seeds(EVALUATION, 0, Copies(policy.genome, 3), i)[0].tolist()
+            terms = []
+            run_episode(env, network, reset, birth, lambda *step, terms=terms: terms.append(step[-1]["reward_progress"]))
+            progress.append(sum(terms))
+            assert len(terms) == result.steps[i]
+    np.testing.assert_allclose(result.distance, progress, rtol=1e-12)
+    assert len(set(progress)) == 3
+
+
+def test_where_there_is_no_progress_distance_is_nan():
+    policy = HebbianPolicy.for_env("CartPole-v1", rule="A", hidden=(4,))
+    result = evaluate(policy, "CartPole-v1", episodes=4)
+    assert np.isnan(result.distance).all()
+    np.testing.assert_array_equal(result.score, result.steps)  # CartPole gives 1 for each step
+
+
+def test_evaluate_gives_the_same_bits_with_workers():
+    policy = HebbianPolicy(STATIC)
+    assert_same(evaluate(policy, probe(), episodes=5, workers=2), evaluate(policy, probe(), episodes=5))
+
+
+def test_evaluate_needs_an_episode():
+    with pytest.raises(ValueError, match="episode"):
+        evaluate(HebbianPolicy(STATIC), probe(), episodes=0)
+
+
+def test_an_environment_registered_by_its_class_can_be_evaluated():
+    spec = EnvSpec("OwnProbe-v0", entry_point=Probe)
+    candidates, task = Copies(np.zeros(0), 3), Task(spec)
+    with SerialEvaluator(STATIC) as serial, ProcessEvaluator(STATIC, 1) as evaluator:
+        assert_same(serial.evaluate(candidates, task), evaluator.evaluate(candidates, task))
+
+
+# Tasks
+
+
+@pytest.mark.parametrize(("aggregate", "expected"), [("mean", 2.5), ("min", -1.0)])
+def test_fitness_is_the_aggregate_over_all_lives(aggregate, expected):
+    lives = [[Episode(score, np.nan, 1) for score in scores] for scores in [(4.0, 5.0), (-1.0, 2.0)]]
+    assert Task([probe(), probe()], episodes=2, aggregate=aggregate).fitness(lives) == expected
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "min"])
+def test_evaluators_aggregate_as_the_task_says(aggregate):
+    task = Task([probe(), probe()], episodes=3, aggregate=aggregate)
+    with SerialEvaluator(STATIC) as serial:
+        result = serial.evaluate(Copies(np.zeros(0), 2), task)
+    np.testing.assert_allclose(result.fitness, getattr(result.score, aggregate)((1, 2)))
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        Task("CartPole-v1"),
+        Task([*ANTS, "AntDamagedRandom-v0"], episodes=3, aggregate="min", early_stop=True, births="generation", seed=9),
+        Task(EnvSpec("Own-v3", entry_point="own:Env", max_episode_steps=7, kwargs={"damage": {"left_back": 0.5}})),
+    ],
+)
+def test_a_task_survives_json(task):
+    assert Task.from_json(json.loads(json.dumps(task.to_json()))) == task
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"envs": []}, "at least one environment"),
+        ({"envs": "CartPole-v1", "episodes": 0}, "one episode"),
+        ({"envs": "CartPole-v1", "aggregate": "median"}, r"aggregate must be one of .*'mean', 'min'.*, not 'median'"),
+        ({"envs": "CartPole-v1", "births": "pairs"}, r"births must be one of .*'candidate', 'pair', .*, not 'pairs'"),
+        ({"envs": [42]}, "42"),
+        ({"envs": [gym.make("CartPole-v1")]}, "CartPole"),
+        ({"envs": "CartPole-v1", "seed": -1}, "seed"),
+    ],
+)
+def test_an_impossible_task_is_refused(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Task(**arguments)
+
+
+def test_an_unknown_environment_is_named():
+    with pytest.raises(gym.error.NameNotFound, match="AntUndamged"):
+        Task("AntUndamged-v0")
+
+
+def test_the_optimizers_populations_are_evaluated_as_they_are():
+    es = OpenAIES(random_genome(CARTPOLE), 4)
+    task = Task("CartPole-v1")
+    with SerialEvaluator(CARTPOLE) as serial:
+        together = serial.evaluate(es.ask(), task, 2)
+        alone = [serial.candidate(es.ask(), task, 2, TRAINING, i)[0][0].score for i in (3, 1, 2, 0)]
+    np.testing.assert_array_equal(together.score.ravel()[[3, 1, 2, 0]], alone)
