@@ -114,11 +114,13 @@ def test_a_spec_survives_json(make: Make, id_: str, kwargs: dict[str, Any]) -> N
     same_bits(episode(make(spec), 1), episode(env, 1))
 
 
-def test_time_is_up_after_1000_steps(make: Make) -> None:
+def test_time_is_up_after_1000_steps_and_not_before(make: Make) -> None:
+    """The warm-up leaves the ant on its belly, lower than where Bullet calls it dead; it may lie or rise."""
     env = make("AntUndamaged-v0")
     env.reset(seed=0)
-    truncated = [env.step(np.zeros(8, np.float32))[3] for _ in range(1000)]
-    assert truncated == [False] * 999 + [True]
+    assert torso(env)[2] <= FALLEN_HEIGHT
+    ends = [env.step(np.zeros(8, np.float32))[2:4] for _ in range(1000)]
+    assert ends == [(False, False)] * 999 + [(False, True)]
 
 
 def test_the_ids_are_the_bodies_they_name(make: Make) -> None:
@@ -338,14 +340,6 @@ def test_bullets_ant_terminates_when_it_has_fallen(make: Make) -> None:
         assert not truncated
         seen.add(terminated)
     assert seen == {False, True}
-
-
-@pytest.mark.parametrize("id_", ANTS)
-def test_the_ant_may_get_up_after_the_warm_up(make: Make, id_: str) -> None:
-    """It lies on its belly then, lower than where it counts as fallen; that must not be its death."""
-    env = make(id_)
-    env.reset(seed=0)
-    assert not env.step(np.zeros(8, np.float32))[2]
 
 
 def random_gait(seed: int) -> Callable[[int], np.ndarray]:

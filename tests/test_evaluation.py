@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 
 import gymnasium as gym
 import numpy as np
@@ -16,7 +15,6 @@ from gymnasium.envs.registration import EnvSpec
 from hebbian_gym import (
     Architecture,
     Episode,
-    HebbianPolicy,
     OpenAIES,
     PlasticNetwork,
     ProcessEvaluator,
@@ -28,6 +26,7 @@ from hebbian_gym import (
 from hebbian_gym.architecture import architecture_for, random_genome
 from hebbian_gym.evaluation import EVALUATION, HELD_OUT, THREAD_VARIABLES, TRAINING
 from hebbian_gym.optimizers import Copies, MirroredPopulation
+from hebbian_gym.presets import Seed  # a policy without torch: workers import this module, and must not import torch
 
 ANTS = ("AntUndamaged-v0", "AntDamagedRightFront-v0")
 
@@ -66,12 +65,18 @@ def probe(tells="reset"):
 
 
 STATIC = Architecture((1, 1), rule="static", low=(-1.0,), high=(1.0,))  # the score is the birth's only weight
-CARTPOLE = Architecture.for_spaces(gym.make("CartPole-v1").observation_space, gym.spaces.Discrete(2), (4,), rule="A")
+CARTPOLE = Architecture((4, 2), rule="static", initial_weights="evolved", low=())  # the genome decides: no births
 
 
-def population(architecture, size, seed=0):
+def population(architecture, size):
     """Of mirrored pairs about a random genome."""
-    return MirroredPopulation(random_genome(architecture, seed), 0.5, (seed, 0), size)
+    return MirroredPopulation(random_genome(architecture), 0.5, (0, 0), size)
+
+
+def newborn(env, **options):
+    """An un-evolved policy for an environment."""
+    architecture, _ = architecture_for(env, hidden=(4,), rule="A", **options)
+    return Seed(architecture, random_genome(architecture))
 
 
 def assert_same(ours, theirs):
@@ -104,18 +109,19 @@ def probing():
 
 
 def test_any_number_of_workers_gives_the_same_bits_on_cartpole():
-    task, candidates = Task("CartPole-v1", episodes=2, seed=3), population(CARTPOLE, 8)
-    with SerialEvaluator(CARTPOLE) as serial:
+    architecture = newborn("CartPole-v1").architecture
+    task, candidates = Task("CartPole-v1", episodes=2, seed=3), population(architecture, 8)
+    with SerialEvaluator(architecture) as serial:
         expected = [serial.evaluate(candidates, task, generation) for generation in range(2)]
     assert len(np.unique(expected[0].score)) > 4
-    for workers in (1, 2, 3):
-        with ProcessEvaluator(CARTPOLE, workers) as evaluator:
+    for workers in (1, 3):
+        with ProcessEvaluator(architecture, workers) as evaluator:
             for generation in range(2):
                 assert_same(evaluator.evaluate(candidates, task, generation), expected[generation])
 
 
-def test_workers_give_the_same_bits_on_two_ants():
-    architecture, _ = architecture_for(ANTS[0], rule="A", hidden=(6,))
+def test_two_workers_give_the_same_bits_on_two_ants():
+    architecture = newborn(ANTS[0]).architecture
     task, candidates = Task(ANTS, early_stop=True), population(architecture, 4)
     with SerialEvaluator(architecture) as serial:
         expected = serial.evaluate(candidates, task)
@@ -183,7 +189,7 @@ def test_the_tasks_seed_decides_the_lives():
 # What goes wrong
 
 
-@pytest.mark.parametrize("victims", [[0], [1], [0, 1]])
+@pytest.mark.parametrize("victims", [[0], [0, 1]])
 def test_a_killed_worker_is_replaced_and_nothing_is_lost(victims):
     task, candidates = Task("CartPole-v1", episodes=3), population(CARTPOLE, 8)
     with SerialEvaluator(CARTPOLE) as serial:
@@ -240,36 +246,27 @@ def test_the_serial_evaluator_lets_an_error_through_and_goes_on():
         assert np.isfinite(serial.evaluate(Copies(np.zeros(0), 2), Task(probe())).score).all()
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt, ValueError])
-def test_an_interrupted_evaluation_leaves_a_usable_evaluator(probing, interruption):
+def test_an_interrupted_evaluation_leaves_a_usable_evaluator(probing):
     candidates, task = Copies(np.zeros(0), 6), Task(probe(), episodes=2)
     expected = probing.evaluate(candidates, task)
 
     def interrupt():
-        raise interruption
+        raise KeyboardInterrupt
 
-    with pytest.raises(interruption):
+    with pytest.raises(KeyboardInterrupt):
         probing.evaluate(candidates, task, generation=3, done=interrupt)
     assert_same(probing.evaluate(candidates, task), expected)
 
 
-@pytest.mark.parametrize("make", [SerialEvaluator, lambda architecture: ProcessEvaluator(architecture, 1)])
-def test_close_is_final_and_may_be_repeated(make):
-    evaluator = make(STATIC)
-    pids = getattr(evaluator, "pids", [])
-    evaluator.evaluate(Copies(np.zeros(0), 1), Task(probe()))
-    evaluator.close()
-    evaluator.close()
-    for pid in pids:
+def test_close_ends_the_workers_and_may_be_repeated():
+    with ProcessEvaluator(STATIC, 1) as evaluator:
+        pids = evaluator.pids
+        evaluator.evaluate(Copies(np.zeros(0), 1), Task(probe()))
+        evaluator.close()
         with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
-
-
-def test_a_closed_evaluator_does_not_pretend_to_evaluate():
-    evaluator = ProcessEvaluator(STATIC, 1)
-    evaluator.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        evaluator.evaluate(Copies(np.zeros(0), 2), Task(probe()))
+            os.kill(pids[0], 0)
+        with pytest.raises(RuntimeError, match="closed"):
+            evaluator.evaluate(Copies(np.zeros(0), 1), Task(probe()))
 
 
 @pytest.mark.parametrize("workers", [0, -1])
@@ -315,24 +312,11 @@ def test_candidates_are_evaluated_in_the_workers(probing):
     assert set(told(probing, "process")) <= set(probing.pids)
 
 
-def test_an_evaluator_may_live_in_a_thread_of_its_own():
-    results = []
-
-    def work():
-        with SerialEvaluator(STATIC) as serial:
-            results.append(serial.evaluate(Copies(np.zeros(0), 2), Task(probe())))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert len(results) == 1
-
-
 # evaluate()
 
 
 def test_evaluate_gives_an_array_entry_for_each_episode():
-    policy = HebbianPolicy.for_env("AntUndamaged-v0", rule="A", hidden=(4,), seed=1)
+    policy = newborn("AntUndamaged-v0")
     result = evaluate(policy, "AntDamagedLeftFront-v0", episodes=3, seed=5)
     assert [getattr(result, name).shape for name in ("fitness", "score", "distance", "steps")] == [(3,)] * 4
     np.testing.assert_array_equal(result.score, result.distance)  # this environment rewards nothing but progress
@@ -351,20 +335,19 @@ def test_evaluate_gives_an_array_entry_for_each_episode():
 
 
 def test_where_there_is_no_progress_distance_is_nan():
-    policy = HebbianPolicy.for_env("CartPole-v1", rule="A", hidden=(4,))
-    result = evaluate(policy, "CartPole-v1", episodes=4)
+    result = evaluate(newborn("CartPole-v1"), "CartPole-v1", episodes=4)
     assert np.isnan(result.distance).all()
     np.testing.assert_array_equal(result.score, result.steps)  # CartPole gives 1 for each step
 
 
 def test_evaluate_gives_the_same_bits_with_workers():
-    policy = HebbianPolicy(STATIC)
+    policy = Seed(STATIC, np.zeros(0))
     assert_same(evaluate(policy, probe(), episodes=5, workers=2), evaluate(policy, probe(), episodes=5))
 
 
 def test_evaluate_needs_an_episode():
     with pytest.raises(ValueError, match="episode"):
-        evaluate(HebbianPolicy(STATIC), probe(), episodes=0)
+        evaluate(Seed(STATIC, np.zeros(0)), probe(), episodes=0)
 
 
 def test_an_environment_registered_by_its_class_can_be_evaluated():

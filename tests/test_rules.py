@@ -163,6 +163,16 @@ def test_a_rule_of_ones_own_runs_in_both_implementations(registry, run):
     np.testing.assert_allclose(ours[:, 0], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("run", [numba_weights, torch_weights])
+def test_a_rule_may_have_nothing_to_evolve(registry, run):
+    @register_rule("hebb")
+    def hebb(pre, post, weight):
+        return 0.5 * pre * post
+
+    (ours,) = run(Architecture((1, 1), rule="hebb"), np.zeros(0), [np.array([[0.3]], np.float32)], np.ones((1, 1), "f"))
+    np.testing.assert_allclose(ours, 0.3 + 0.5 * math.tanh(0.3), rtol=1e-5)
+
+
 def test_the_example_of_a_rule_of_ones_own_learns():
     script = Path(__file__).parents[1] / "examples" / "own_rule.py"
     result = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, check=False)

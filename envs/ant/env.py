@@ -74,9 +74,9 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
     ``reward="distance"``: progress alone, the approach to a target 1 km away on the x axis divided by 0.0165 s,
     so metres per second. Its sum over an episode is the paper's distance. ``reward="bullet"``: the sum of Bullet's
     terms: alive (+1, or -1 when fallen), progress, electricity (-2 x the mean of abs(action x joint speed) - 0.1 x
-    that of action^2) and joints at their limit (-0.1 each). ``info`` carries each: ``reward_alive``, ``reward_progress``,
-    ``reward_electricity``, ``reward_joints_at_limit``; also ``x_position`` and ``y_position`` of the torso (m) and
-    ``damage``.
+    that of action^2) and joints at their limit (-0.1 each). ``info`` carries each of them: ``reward_alive``,
+    ``reward_progress``, ``reward_electricity``, ``reward_joints_at_limit``; also ``x_position`` and ``y_position`` of
+    the torso (m) and ``damage``.
 
     Bullet takes the mean position of 22 parts, one of which is the floor, so progress is 21/22 of the ant's speed.
 
