@@ -230,7 +230,7 @@ def random_genome(architecture: Architecture, seed: int = 0, scale: float = 1.0)
         scale: coefficients are U(-scale, scale); evolved initial weights U(-0.1, 0.1) (initial_scale).
     """
     rng = np.random.default_rng(seed)
-    genome = (2 * rng.random(architecture.genome_size, np.float32) - 1) * np.float32(scale)
+    genome = rng.uniform(-scale, scale, architecture.genome_size).astype(np.float32)
     if architecture.initial_weights == "evolved":
         genome[architecture.coefficient_genes :] *= np.float32(architecture.initial_scale / scale)
     return genome

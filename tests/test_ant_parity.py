@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pybullet
@@ -206,6 +207,33 @@ def test_joints_are_the_peers(new_pair: Callable[[Damage], Pair], damage: Damage
     ours, peers = (hinges(world) for world in new_pair(damage))
     assert ours.shape == (8, 10)
     np.testing.assert_allclose(ours, peers, atol=1e-6)
+
+
+@pytest.mark.parametrize("leg", LEGS)
+def test_the_damaged_leg_is_where_its_name_says(new_pair: Callable[[Damage], Pair], leg: str) -> None:
+    for world in new_pair({leg: 0.25}):
+        masses, centres, *_ = rigid_bodies(world)
+        x, y, _ = centres[masses.argmin()]
+        assert ("front" if x > 0 else "back") in leg
+        assert ("left" if y > 0 else "right") in leg
+
+
+@pytest.mark.parametrize(
+    ("leg", "geom", "foot"),
+    [
+        ("left_front", "left_ankle_geom", "0.1 0.1 0.0"),  # never seen in the paper's evolution
+        ("right_front", "fourth_ankle_geom", "0.1 -0.1 0.0"),  # seen
+        ("left_back", "right_ankle_geom", "-0.1 0.1 0.0"),
+        ("right_back", "third_ankle_geom", "-0.1 -0.1 0.0"),
+    ],
+)
+def test_the_papers_damage_is_one_shorter_ankle(leg: str, geom: str, foot: str) -> None:
+    whole, short = (
+        {part.get("name"): [float(word) for word in part.get("fromto", "0").split()] for part in root.iter("geom")}
+        for root in (ElementTree.fromstring(to_mjcf(damage)) for damage in ({}, {leg: 0.25}))
+    )
+    assert short[geom] == pytest.approx([0, 0, 0, *map(float, foot.split())])
+    assert {part for part in whole if whole[part] != short[part]} == {geom}
 
 
 @pytest.mark.parametrize("damage", [{}, *OTHER_DAMAGES], ids=name)

@@ -175,7 +175,7 @@ def test_no_life_of_one_stream_is_lived_in_another(births):
         seeds = [task.seeds(stream, generation, copies, i) for generation in range(100) for i in range(0, 50, 5)]
         lives.append({tuple(life) for life in np.reshape(seeds, (-1, 2)).tolist()})
     training, held_out, evaluation = lives
-    assert not (training & held_out or training & evaluation or held_out & evaluation)
+    assert len(training | held_out | evaluation) == len(training) + len(held_out) + len(evaluation)
 
 
 def test_the_tasks_seed_decides_the_lives():
@@ -225,7 +225,7 @@ def test_a_worker_killed_while_it_starts_is_replaced():
 
 def test_a_candidate_that_always_ends_its_worker_is_named():
     with ProcessEvaluator(STATIC, 1) as evaluator:
-        with pytest.raises(RuntimeError, match="candidate 0 of generation 7 ended 3 worker processes; .* workers=1"):
+        with pytest.raises(RuntimeError, match=r"candidate 0 of generation 7 ended 3 worker processes; .* workers=1"):
             evaluator.evaluate(Copies(np.zeros(0), 2), Task(probe("exit")), generation=7)
         assert np.isfinite(evaluator.evaluate(Copies(np.zeros(0), 2), Task(probe())).score).all()
 
@@ -235,7 +235,7 @@ def test_an_environments_error_comes_with_its_traceback_and_the_evaluator_goes_o
     expected = probing.evaluate(candidates, Task(probe()))
     with pytest.raises(RuntimeError, match=r"candidate \d of generation 5 failed in its worker:\n") as failure:
         probing.evaluate(candidates, Task(probe("error")), generation=5)
-    assert re.search(r'test_evaluation.py", line \d+, in step(.|\n)*ArithmeticError: the probe was told', str(failure.value))
+    assert re.search(r"test_evaluation.py\", line \d+, in step(.|\n)*ArithmeticError: the probe", str(failure.value))
     assert_same(probing.evaluate(candidates, Task(probe())), expected)
 
 
@@ -326,10 +326,10 @@ def test_evaluate_gives_an_array_entry_for_each_episode():
     with gym.make("AntDamagedLeftFront-v0") as env:
         for i in range(3):
             ((reset, birth),) = task.seeds(EVALUATION, 0, Copies(policy.genome, 3), i)[0].tolist()
-            terms = []
-            run_episode(env, network, reset, birth, lambda *step, terms=terms: terms.append(step[-1]["reward_progress"]))
-            progress.append(sum(terms))
-            assert len(terms) == result.steps[i]
+            infos = []
+            run_episode(env, network, reset, birth, lambda *step, infos=infos: infos.append(step[-1]))
+            progress.append(sum(info["reward_progress"] for info in infos))
+            assert len(infos) == result.steps[i]
     np.testing.assert_allclose(result.distance, progress, rtol=1e-12)
     assert len(set(progress)) == 3
 

@@ -1,7 +1,10 @@
 """The numba network: what it computes, what it is born with, what it fits, and that torch computes the same."""
 
+import copy
 import json
 import math
+import pickle
+import re
 
 import gymnasium as gym
 import numpy as np
@@ -65,8 +68,7 @@ def newborn(architecture, genome, seed=0):
 def test_numba_and_torch_live_the_same_life(rule, options):
     architecture, genome = make(rule, **options)
     network, policy = newborn(architecture, genome, seed=3), HebbianPolicy(architecture, genome)
-    with torch.no_grad():
-        lifetimes = policy.birth(2, 3)
+    lifetimes = policy.birth(2, 3)
     other = torch.as_tensor(observe(architecture, 30, seed=1))
     for step, observation in enumerate(observe(architecture, 30)):
         action = network.act(observation)
@@ -74,7 +76,7 @@ def test_numba_and_torch_live_the_same_life(rule, options):
             actions, lifetimes = policy(torch.stack([torch.as_tensor(observation), other[step]]), lifetimes)
         np.testing.assert_allclose(action, actions[0], rtol=1e-3, atol=1e-4)
     for ours, theirs in zip(network.weights, lifetimes.weights, strict=True):
-        np.testing.assert_allclose(ours, theirs[0], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(ours, theirs[0].detach(), rtol=1e-3, atol=1e-4)
 
 
 def test_act_uses_the_weights_from_before_its_own_update():
@@ -132,6 +134,20 @@ def test_state_restores_a_lifetime_exactly(options):
     fresh = PlasticNetwork(architecture, genome)
     fresh.state = saved
     np.testing.assert_equal([fresh.act(observation) for observation in future], expected)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])
+def test_a_copy_lives_a_life_of_its_own(duplicate):
+    network = newborn(*make(), seed=1)
+    network.act(np.ones(5))
+    twin = duplicate(network)
+    np.testing.assert_array_equal(twin.act(np.ones(5)), network.act(np.ones(5)))
+    np.testing.assert_equal(twin.weights, network.weights)
+    before = [weights.copy() for weights in network.weights]
+    twin.reset(1)
+    first = newborn(*make(), seed=1).act(np.ones(5))
+    np.testing.assert_array_equal(twin.act(np.ones(5)), first)
+    np.testing.assert_equal(network.weights, before)
 
 
 # Births
@@ -252,13 +268,11 @@ bounds = st.floats(-1000, 1000, width=32)
 
 
 @anyhow_fast
-@given(st.lists(st.tuples(bounds, bounds).filter(lambda pair: pair[0] < pair[1]), min_size=1, max_size=4), st.booleans())
+@given(st.lists(st.tuples(bounds, bounds).filter(lambda pair: pair[0] < pair[1]), min_size=1), st.booleans())
 def test_no_action_leaves_its_bounds(pairs, upwards):
     low, high = np.array(pairs, np.float32).T
     action = Box(low, high)
-    architecture = Architecture.for_spaces(
-        Box(-1, 1, (2,)), action, hidden=(), rule="static", initial_weights="ones"
-    )
+    architecture = Architecture.for_spaces(Box(-1, 1, (2,)), action, hidden=(), rule="static", initial_weights="ones")
     assert action.contains(newborn(architecture, np.zeros(0)).act(np.full(2, 100 if upwards else -100)))
 
 
@@ -293,7 +307,9 @@ def test_other_spaces_are_refused_with_the_cure(observation, action, named):
         Architecture.for_spaces(observation, action)
 
 
-@pytest.mark.parametrize("given_as", [lambda: "Pendulum-v1", lambda: gym.spec("Pendulum-v1"), lambda: gym.make("Pendulum-v1")])
+@pytest.mark.parametrize(
+    "given_as", [lambda: "Pendulum-v1", lambda: gym.spec("Pendulum-v1"), lambda: gym.make("Pendulum-v1")]
+)
 def test_an_environment_may_be_an_id_a_spec_or_itself(given_as):
     architecture, spec = architecture_for(given_as(), hidden=(4,))
     assert (architecture.sizes, architecture.high, spec.id) == ((3, 4, 1), (2.0,), "Pendulum-v1")
@@ -319,7 +335,7 @@ def test_the_papers_ant_has_61440_genes():
 @pytest.mark.parametrize("shape", [(159,), (161,), (), (160, 1)])
 def test_a_genome_of_the_wrong_length_is_refused_with_the_sizes(shape):
     architecture = Architecture((5, 4, 3), rule="ABCD")
-    sentence = rf"needs a genome of 160 genes \(rule ABCD, layers 5-4-3\), not an array of shape \({', '.join(map(str, shape))}"
+    sentence = rf"needs a genome of 160 genes \(rule ABCD, layers 5-4-3\), not .* {re.escape(str(shape))}"
     with pytest.raises(ValueError, match=sentence):
         PlasticNetwork(architecture, np.zeros(shape))
     network = PlasticNetwork(architecture, np.zeros(160))

@@ -133,7 +133,9 @@ def test_adam_is_torchs():
         np.testing.assert_allclose(es.mean, theirs.detach(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "start", "decay", "floor"), [("learning_rate", 0.2, 0.995, 0.001), ("sigma", 0.1, 0.999, 0.01)])
+@pytest.mark.parametrize(
+    ("name", "start", "decay", "floor"), [("learning_rate", 0.2, 0.995, 0.001), ("sigma", 0.1, 0.999, 0.01)]
+)
 def test_schedules_fall_geometrically_to_a_floor(name, start, decay, floor):
     es = make()
     for generation in (0, 1, 500, 10_000):
@@ -196,7 +198,7 @@ def test_a_lost_fitness_drops_its_pair(lost):
 @pytest.mark.parametrize("fitness", [np.full(SIZE, np.nan), np.where(np.arange(SIZE) % 2, np.nan, 1.0)])
 def test_without_a_whole_pair_there_is_nothing_to_learn(fitness):
     es = make()
-    with pytest.raises(ValueError, match="no mirrored pair .* two finite fitnesses"):
+    with pytest.raises(ValueError, match=r"no mirrored pair .* two finite fitnesses"):
         es.tell(fitness)
     assert es.generation == 0
     np.testing.assert_array_equal(es.mean, START.astype(np.float32))

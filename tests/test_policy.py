@@ -1,6 +1,8 @@
 """Policies: their names, many lifetimes at once, gradients through plasticity, Stable-Baselines3, files."""
 
+import copy
 import itertools
+import pickle
 import re
 
 import gymnasium as gym
@@ -73,6 +75,19 @@ def test_a_policy_lives_an_episode_as_its_network_does():
     agents = policy, PlasticNetwork(policy.architecture, policy.genome)
     ours, theirs = (run_episode(env, agent, env_seed=3, birth_seed=4).score for agent in agents)
     assert ours == theirs
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda policy: pickle.loads(pickle.dumps(policy))])
+def test_a_copied_policy_is_born_and_lives_as_the_original(duplicate):
+    policy = tiny()
+    policy.reset(seed=0)
+    policy.predict(observe(1)[0])
+    twin = duplicate(policy)
+    for each in (policy, twin):
+        each.reset(seed=5)
+    (ours, ours_state), (theirs, theirs_state) = (each.predict(observe(1)[0]) for each in (policy, twin))
+    np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(ours_state[0], theirs_state[0])
 
 
 # Many lifetimes at once
@@ -336,11 +351,10 @@ def test_a_damaged_byte_ends_in_no_other_error_than_valueerror(tmp_path):
     for position in range(0, len(whole), 5):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x81]) + whole[position + 1 :])
         try:
-            loaded = HebbianPolicy.load(path)  # some bytes, such as a date, do not matter
-        except ValueError as error:
-            assert str(path) in str(error)
+            loaded = HebbianPolicy.load(path)
+        except ValueError:
             refused += 1
-        else:
+        else:  # some bytes, such as a date, do not matter
             np.testing.assert_array_equal(loaded.genome, policy.genome)
     assert refused > len(whole) / 10
 

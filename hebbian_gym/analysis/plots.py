@@ -56,10 +56,10 @@ def plot_weights(axes: Sequence[Axes], weights: Sequence[Array], largest: Sequen
     Args:
         axes: one for each layer.
         weights: (inputs, outputs) for each layer.
-        largest: absolute weight at the ends of each layer's colours; by default that layer's own.
+        largest: absolute weight at the ends of each layer's greys; by default exceeded by 2% of its weights.
     """
     for number, (ax, layer) in enumerate(zip(axes, weights, strict=True)):
-        bound = float(np.abs(layer).max()) if largest is None else largest[number]
+        bound = float(np.quantile(np.abs(layer), 0.98)) if largest is None else largest[number]
         picture = layer.T if layer.shape[0] <= layer.shape[1] else layer  # the longer side upwards, as in the paper
         ax.imshow(picture, cmap="gray", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
         ax.set(xticks=[], yticks=[])
@@ -68,7 +68,7 @@ def plot_weights(axes: Sequence[Axes], weights: Sequence[Array], largest: Sequen
 def lifetime_figure(life: Lifetime, title: str = "") -> Figure:
     """A lifetime (paper, figure 1): weights of each layer at its recorded steps, above the reward.
 
-    Each picture has its own grey scale, with the largest absolute weight written below it.
+    Each picture has its own grey scale (dark negative, light positive); its largest absolute weight stands below it.
     """
     steps, layers = sorted(life.weights), len(next(iter(life.weights.values())))
     figure = Figure(figsize=(3.2 * len(steps), 5.6), layout="constrained")
@@ -80,7 +80,7 @@ def lifetime_figure(life: Lifetime, title: str = "") -> Figure:
         plot_weights(axes, life.weights[step])
         panel.suptitle(f"{chr(65 + number)}: {'at birth' if step < 0 else f'after step {step + 1}'}", fontsize=10)
         for ax, layer in zip(axes, life.weights[step], strict=True):
-            ax.set_xlabel(f"{layer.shape[0]} x {layer.shape[1]}\nmax {np.abs(layer).max():.3g}", fontsize=7)
+            ax.set_xlabel(f"{layer.shape[0]} x {layer.shape[1]}\nmax {np.abs(layer).max():.2g}", fontsize=7)
     ax = below.subplots()
     plot_rewards(ax, life.rewards)
     for number, step in enumerate(steps):

@@ -72,7 +72,7 @@ def compose(picture: np.ndarray, network: PlasticNetwork, life: Lifetime) -> np.
 def _layer(weights: np.ndarray, height: int) -> np.ndarray:
     picture = weights.T if weights.shape[0] <= weights.shape[1] else weights
     scale = height / picture.shape[0]
-    image = Image.fromarray(colour(picture, float(np.abs(picture).max())))
+    image = Image.fromarray(colour(picture, float(np.quantile(np.abs(picture), 0.98))))
     width = max(24, round(picture.shape[1] * min(scale, 2.0)))
     return np.asarray(image.resize((width, height), Image.Resampling.NEAREST))
 

@@ -1,0 +1,428 @@
+"""Training: resuming is exact, interruptions and failures lose nothing, the best mean is kept, callbacks are heard."""
+
+import csv
+import errno
+import os
+import resource
+import sys
+from contextlib import contextmanager
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.envs.registration import EnvSpec
+
+from hebbian_gym import Architecture, OpenAIES, Task, train
+from hebbian_gym.architecture import random_genome
+from hebbian_gym.callbacks import StopAt, TensorBoard
+from hebbian_gym.checkpoint import load_policy
+from hebbian_gym.presets import Seed  # a policy without torch: workers import this module, and torch takes seconds
+
+ARCHITECTURE = Architecture((1, 1), rule="static", initial_weights="evolved", low=(-3.0,), high=(3.0,))
+SIZE = 6
+HELD_OUT_EVERY = 3  # does not divide most of the generations where a run pauses below
+
+
+class Hill(gym.Env):
+    """Two steps, rewarded for an action near one drawn at the reset: noisy, and quick."""
+
+    observation_space = gym.spaces.Box(-1, 1, (1,))
+    action_space = gym.spaces.Box(-3, 3, (1,))
+    interrupt_at = None  # number of a reset in this process that Ctrl-C hits
+    resets = 0
+
+    def __init__(self, hole=0.0):
+        self.hole = hole  # actions below it are rewarded with NaN, as blown-up physics does
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        Hill.resets += 1
+        if Hill.resets == Hill.interrupt_at:
+            raise KeyboardInterrupt
+        self.goal, self.left = 2 + 0.5 * self.np_random.standard_normal(), 2
+        return np.ones(1, np.float32), {}
+
+    def step(self, action):
+        self.left -= 1
+        reward = -abs(float(action[0]) - self.goal) if abs(action[0]) >= self.hole else np.nan
+        return np.ones(1, np.float32), reward, self.left == 0, False, {}
+
+
+HILL = EnvSpec("Hill-v0", entry_point=f"{__name__}:Hill")
+HILL_WITH_A_HOLE = EnvSpec("HillWithAHole-v0", entry_point=f"{__name__}:Hill", kwargs={"hole": 0.15})
+
+
+def evolve(folder, generations, *, optimizer="adam", policy=None, es=None, task=None, **options):
+    """A small run: held-out evaluations at generations 3, 6, ... and at the end."""
+    policy = policy or Seed(ARCHITECTURE, random_genome(ARCHITECTURE))
+    es = es or OpenAIES(policy.genome, SIZE, optimizer=optimizer, seed=1)
+    settings = {"held_out_every": HELD_OUT_EVERY, "held_out_episodes": 2, "checkpoint_every": 2}
+    return train(policy, es, task or Task(HILL), generations, run_dir=folder, **{**settings, **options})
+
+
+def rows(folder):
+    """Of the log, without what a clock wrote."""
+    with (folder / "log.csv").open(newline="") as file:
+        return [
+            {name: text for name, text in row.items() if text and name not in ("time/seconds", "time/steps_per_second")}
+            for row in csv.DictReader(file)
+        ]
+
+
+def assert_same(ours, theirs):
+    """Two runs ended alike, in memory and on disk."""
+    for name, value in theirs.optimizer.state_dict().items():
+        np.testing.assert_array_equal(ours.optimizer.state_dict()[name], value, err_msg=name)
+    np.testing.assert_array_equal(ours.best[0], theirs.best[0])
+    assert ours.best[1] == theirs.best[1]
+    np.testing.assert_array_equal(ours.policy.genome, theirs.policy.genome)
+    assert ours.env_steps == theirs.env_steps
+    assert rows(ours.run_dir) == rows(theirs.run_dir)
+    for run in (ours, theirs):
+        saved, about = load_policy(run.run_dir / "policy.npz")[1:]
+        np.testing.assert_array_equal(saved, run.best[0])
+        assert about["about"]["held_out"] == run.best[1]
+
+
+@pytest.fixture
+def interrupted_at():
+    """Ctrl-C at a reset, counted from now; no more of them afterwards."""
+
+    def arrange(number):
+        Hill.resets, Hill.interrupt_at = 0, number
+
+    yield arrange
+    Hill.interrupt_at = None
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """Eight generations at a stretch."""
+    return evolve(tmp_path_factory.mktemp("straight"), 8)
+
+
+# Resuming
+
+
+@pytest.mark.parametrize("until", [1, 3, 4, 7])
+def test_a_resumed_run_equals_one_at_a_stretch(straight, tmp_path, until):
+    evolve(tmp_path, until)
+    assert_same(evolve(tmp_path, 8, resume=True), straight)
+
+
+def test_a_run_may_be_resumed_again_and_again(straight, tmp_path):
+    for until in (2, 3, 5):
+        evolve(tmp_path, until, resume=until > 2)
+    assert_same(evolve(tmp_path, 8, resume=True), straight)
+
+
+def test_a_resumed_run_with_two_workers_equals_one_at_a_stretch(straight, tmp_path):
+    evolve(tmp_path, 4, workers=2)
+    assert_same(evolve(tmp_path, 8, workers=2, resume=True), straight)
+
+
+def test_resuming_does_not_depend_on_what_the_optimizer_was_made_with(straight, tmp_path):
+    evolve(tmp_path, 4)
+    es = OpenAIES(np.full(1, 9.0), SIZE, optimizer="adam", seed=99)
+    assert_same(evolve(tmp_path, 8, es=es, resume=True), straight)
+
+
+def test_a_finished_run_may_be_resumed_to_the_same_end(straight, tmp_path):
+    evolve(tmp_path, 8)
+    assert_same(evolve(tmp_path, 8, resume=True), straight)
+
+
+def test_a_mean_that_only_an_earlier_session_saw_does_not_count(tmp_path):
+    def jump(folder, until, resume=False):  # so fast that no mean resembles the one before
+        es = OpenAIES([0.5], SIZE, sigma=0.5, learning_rate=2.0, learning_rate_decay=1.0, seed=3)
+        return evolve(tmp_path / folder, until, es=es, resume=resume, task=Task(HILL, seed=2))
+
+    whole = jump("whole", 8)
+    for until in range(1, 8):
+        jump(f"{until}", until)
+        assert_same(jump(f"{until}", 8, resume=True), whole)
+
+
+def test_a_fresh_run_refuses_a_folder_that_holds_one(tmp_path):
+    evolve(tmp_path, 1)
+    before = (tmp_path / "log.csv").read_bytes()
+    with pytest.raises(FileExistsError, match="already holds a run: resume it, or choose another folder"):
+        evolve(tmp_path, 2)
+    assert (tmp_path / "log.csv").read_bytes() == before
+
+
+def test_there_must_be_a_run_to_resume(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"checkpoint.npz"):
+        evolve(tmp_path, 2, resume=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resuming_needs_a_folder():
+    with pytest.raises(ValueError, match="run_dir"):
+        evolve(None, 2, resume=True)
+
+
+OTHER = Architecture((1, 2, 1), rule="static", initial_weights="evolved", low=(-3.0,), high=(3.0,))
+
+
+@pytest.mark.parametrize(
+    ("named", "options"),
+    [
+        ("architecture", {"policy": Seed(OTHER, random_genome(OTHER))}),
+        ("task", {"task": Task(HILL, episodes=2)}),
+        ("task", {"task": Task(HILL, seed=5)}),
+        ("optimi[sz]er", {"optimizer": "sgd"}),
+        ("optimi[sz]er", {"es": OpenAIES([0.0], 2 * SIZE, optimizer="adam", seed=1)}),
+    ],
+)
+def test_a_run_is_resumed_with_its_own_settings_only(tmp_path, named, options):
+    evolve(tmp_path, 2)
+    before = (tmp_path / "checkpoint.npz").read_bytes()
+    with pytest.raises(ValueError, match=f"checkpoint.npz was made with another {named}"):
+        evolve(tmp_path, 4, resume=True, **options)
+    assert (tmp_path / "checkpoint.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize("tenths", range(0, 10, 3))
+def test_a_truncated_checkpoint_is_refused(tmp_path, tenths):
+    evolve(tmp_path, 2)
+    path = tmp_path / "checkpoint.npz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * tenths // 10])
+    with pytest.raises(ValueError, match=r"checkpoint.npz is not a hebbian-gym file, or it is damaged"):
+        evolve(tmp_path, 4, resume=True)
+
+
+def test_a_policy_is_no_checkpoint(tmp_path):
+    evolve(tmp_path, 3)
+    (tmp_path / "policy.npz").replace(tmp_path / "checkpoint.npz")
+    with pytest.raises(ValueError, match=r"checkpoint.npz holds a policy, not a training run"):
+        evolve(tmp_path, 4, resume=True)
+
+
+# Interruptions
+
+
+def interruption(at):
+    """A ``done`` that Ctrl-C hits at its n-th call."""
+    calls = []
+
+    def done():
+        calls.append(1)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+
+    return done
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_between_candidates_loses_nothing(straight, tmp_path, workers):
+    with pytest.raises(KeyboardInterrupt):
+        evolve(tmp_path, 8, workers=workers, checkpoint_every=100, done=interruption(4 * SIZE + 3))
+    assert len(rows(tmp_path)) == 4
+    assert_same(evolve(tmp_path, 8, resume=True), straight)
+
+
+def test_after_ctrl_c_in_the_first_generation_the_folder_is_free(straight, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        evolve(tmp_path, 8, done=interruption(2))
+    assert_same(evolve(tmp_path, 8), straight)
+
+
+@pytest.mark.parametrize("at", [*range(2 * SIZE + 1, 4 * SIZE + 4, 2)])
+def test_ctrl_c_at_any_episode_loses_nothing(straight, tmp_path, interrupted_at, at):
+    interrupted_at(at)  # in generation 2, in the held-out episodes after it, or in generation 3
+    with pytest.raises(KeyboardInterrupt):
+        evolve(tmp_path, 8)
+    interrupted_at(None)
+    assert_same(evolve(tmp_path, 8, resume=True), straight)
+
+
+def test_ctrl_c_in_a_callback_loses_nothing(straight, tmp_path):
+    def callback(run):
+        if run.metrics["generation"] == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evolve(tmp_path, 8, callbacks=[callback])
+    assert_same(evolve(tmp_path, 8, resume=True), straight)
+
+
+def test_an_error_loses_nothing_either(straight, tmp_path):
+    def done():
+        done.calls += 1
+        if done.calls == 5 * SIZE + 1:
+            raise ArithmeticError("not Ctrl-C")
+
+    done.calls = 0
+    with pytest.raises(ArithmeticError, match="not Ctrl-C"):
+        evolve(tmp_path, 8, checkpoint_every=100, done=done)
+    assert_same(evolve(tmp_path, 8, resume=True), straight)
+
+
+# A disk that fails
+
+
+@contextmanager
+def failing_sync(monkeypatch):
+    def fsync(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        yield
+
+
+@contextmanager
+def no_room(_):
+    """A real write that fails midway: no file may grow beyond 500 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("failure", [failing_sync, no_room])
+def test_a_full_disk_leaves_the_previous_checkpoint(straight, tmp_path, monkeypatch, failure):
+    evolve(tmp_path, 4)
+    before = (tmp_path / "checkpoint.npz").read_bytes()
+    with failure(monkeypatch), pytest.raises(OSError, match=r"could not write .* free some space"):
+        evolve(tmp_path, 8, resume=True)
+    assert (tmp_path / "checkpoint.npz").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
+    assert_same(evolve(tmp_path, 8, resume=True), straight)
+
+
+def test_a_full_disk_leaves_the_previous_log(tmp_path, monkeypatch):
+    evolve(tmp_path, 4)
+    before = (tmp_path / "log.csv").read_bytes()
+
+    def writerows(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(csv.DictWriter, "writerows", writerows)
+    with pytest.raises(OSError, match=r"could not write .*log.csv .*free some space"):
+        evolve(tmp_path, 8, resume=True)
+    assert (tmp_path / "log.csv").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
+
+
+# What a run gives
+
+
+def test_the_best_mean_on_held_out_births_is_kept(tmp_path):
+    means, scores = [], []
+
+    def remember(run):
+        if "held_out/fitness" in run.metrics:
+            means.append(run.optimizer.mean)
+            scores.append(run.metrics["held_out/fitness"])
+
+    es = OpenAIES([0.5], SIZE, sigma=0.5, learning_rate=2.0, seed=1)  # so fast that means get worse, too
+    run = evolve(tmp_path, 9, es=es, held_out_every=1, callbacks=[remember])
+    best = int(np.argmax(scores))
+    assert len(scores) == 9
+    assert 0 < best < 8
+    np.testing.assert_array_equal(run.best[0], means[best])
+    assert run.best[1] == scores[best]
+    np.testing.assert_array_equal(run.policy.genome, means[best])
+    np.testing.assert_array_equal(load_policy(tmp_path / "policy.npz")[1], means[best])
+
+
+def test_training_learns_and_needs_no_folder():
+    run = evolve(None, 30, held_out_every=30)
+    assert run.run_dir is None
+    first = evolve(None, 1, held_out_every=1)
+    assert run.best[1] > first.best[1] + 0.5
+
+
+def test_a_trained_policy_loads_as_a_policy_for_its_environment(tmp_path):
+    from hebbian_gym import HebbianPolicy
+
+    policy = HebbianPolicy(ARCHITECTURE)
+    evolve(tmp_path, 3, policy=policy)
+    loaded = HebbianPolicy.load(tmp_path / "policy.npz")
+    np.testing.assert_array_equal(loaded.genome, policy.genome)
+    assert loaded.env_spec.id == "Hill-v0"
+
+
+def test_the_log_has_a_row_for_each_generation(straight):
+    logged = rows(straight.run_dir)
+    assert [row["generation"] for row in logged] == [str(i) for i in range(8)]
+    assert [i for i, row in enumerate(logged) if "held_out/fitness" in row] == [2, 5]
+    assert {"fitness/mean", "fitness/max", "fitness/sd", "time/env_steps", "optimizer/sigma"} <= logged[0].keys()
+    assert [float(row["time/env_steps"]) for row in logged] == [2 * SIZE * (i + 1) for i in range(8)]
+    assert all(float(row["fitness/max"]) > float(row["fitness/mean"]) for row in logged)
+
+
+def test_a_lost_fitness_spoils_neither_the_log_nor_the_best_mean(tmp_path):
+    held_out = []
+    es = OpenAIES([0.02], SIZE, learning_rate=0.03, optimizer="adam", seed=4)  # its first mean is still in the hole
+    run = evolve(
+        tmp_path, 6, es=es, task=Task(HILL_WITH_A_HOLE), held_out_every=1,
+        callbacks=[lambda run: held_out.append(run.metrics["held_out/fitness"])],
+    )  # fmt: skip
+    assert np.isnan(held_out[0])
+    assert run.best[1] == np.nanmax(held_out)
+    assert all(np.isfinite(float(row[f"fitness/{name}"])) for row in rows(tmp_path) for name in ("mean", "max", "sd"))
+
+
+# Callbacks
+
+
+def test_what_callbacks_return_is_logged(tmp_path):
+    run = evolve(tmp_path, 3, callbacks=[lambda run: {"mine": 2 * run.metrics["generation"]}, lambda run: None])
+    assert [row["mine"] for row in rows(tmp_path)] == ["0", "2", "4"]
+    assert run.metrics["mine"] == 4
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_callback_can_stop_the_run(tmp_path, folder):
+    def callback(run):
+        return {"stop": "enough"} if run.metrics["generation"] == 2 else None
+
+    run = evolve(tmp_path if folder else None, 8, callbacks=[callback])
+    assert run.optimizer.generation == 3
+    assert run.metrics["stop"] == "enough"
+    if folder:
+        assert rows(tmp_path)[-1]["stop"] == "enough"
+
+
+def test_a_stopped_run_goes_on_when_resumed(straight, tmp_path):
+    evolve(tmp_path, 8, callbacks=[lambda run: {"stop": "for now"} if run.metrics["generation"] == 4 else None])
+    run = evolve(tmp_path, 8, resume=True)
+    np.testing.assert_array_equal(run.optimizer.mean, straight.optimizer.mean)
+
+
+@pytest.mark.parametrize(("target", "generations"), [(-1e9, HELD_OUT_EVERY), (1e9, 5)])
+def test_stop_at_ends_the_run_once_the_held_out_fitness_is_reached(target, generations):
+    run = evolve(None, 5, callbacks=[StopAt(target)])
+    assert run.optimizer.generation == generations
+    assert ("stop" in run.metrics) == (target < 0)
+
+
+def test_the_optimizers_own_reasons_stop_the_run():
+    class Restless(OpenAIES):
+        def stop(self):
+            return {"patience": 2.0} if self.generation >= 2 else {}
+
+    run = evolve(None, 8, es=Restless([0.0], SIZE))
+    assert run.optimizer.generation == 2
+    assert "patience" in str(run.metrics["stop"])
+
+
+def test_tensorboard_gets_every_metric(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    evolve(None, 3, callbacks=[TensorBoard(tmp_path)])
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.step for event in events.Scalars("fitness/mean")] == [0, 1, 2]
+    assert [event.step for event in events.Scalars("held_out/fitness")] == [2]
+
+
+def test_a_missing_tensorboard_is_answered_with_the_command(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ImportError, match=r'pip install "hebbian-gym\[plots\]"'):
+        TensorBoard(tmp_path)
