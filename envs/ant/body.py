@@ -3,7 +3,7 @@
 Bullet loads ``ant.xml`` as 21 links, 12 of which are welded to their parents: four stubs to the torso, and the geometry
 of every hip and foot to a massless link that carries the joint. Featherstone's algorithm walks through all of them in
 each of its passes. Here they are merged into 9 bodies with the same masses, inertias, joints, limits and friction,
-which takes about 0.6 of the time. Self-collision is left out: between joint limits no two parts of the ant can touch.
+which takes about 0.6 of the time. Parts of the ant pass through each other, as the file says (conaffinity 0).
 """
 
 from __future__ import annotations
@@ -46,9 +46,10 @@ class Capsule:
     @property
     def inertia(self) -> tuple[float, float, float]:
         """Principal moments (kg m^2) as Bullet takes them: those of the box that bounds the shape and its margin."""
-        x = abs(self.end[0] - self.start[0]) + 2 * (self.radius + COLLISION_MARGIN)
-        y = abs(self.end[1] - self.start[1]) + 2 * (self.radius + COLLISION_MARGIN)
-        z = 2 * (self.radius + COLLISION_MARGIN)
+        margin = COLLISION_MARGIN if self.length else 0.0  # Bullet takes another shape, without, for no length at all
+        x = abs(self.end[0] - self.start[0]) + 2 * (self.radius + margin)
+        y = abs(self.end[1] - self.start[1]) + 2 * (self.radius + margin)
+        z = 2 * (self.radius + margin)
         return tuple(self.mass / 12 * s for s in (y * y + z * z, x * x + z * z, x * x + y * y))  # type: ignore[return-value]
 
     def shortened(self, fraction: float) -> Capsule:

@@ -30,6 +30,7 @@ from .body import LEGS, damaged, to_urdf, undamaged
 
 TIME_STEP = 0.0165  # s, of one env step: Bullet's 4 substeps
 SUBSTEPS = 4
+STRIDES = 2  # calls of Bullet in a time step: damping is corrected at the beginning of each
 SOLVER_ITERATIONS = 5
 TORQUE_BOUND = 250.0  # N m at |action| 1: Bullet's power 2.5 times 100
 START_ANGLE = 0.1  # rad: joints start in U(-0.1, 0.1), whatever their limits
@@ -41,7 +42,7 @@ BULLET_TERMS = ("reward_alive", "reward_progress", "reward_electricity", "reward
 PATIENCE_FROM, PATIENCE = 200, 30  # early stop: the paper's code looks from this step on, and waits so many steps
 
 
-class AntEnv(gym.Env[np.ndarray, np.ndarray]):
+class AntEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
     """Bullet's Ant, whole or damaged, as Najarro & Risi (2020) use it.
 
     ## Description
@@ -90,7 +91,7 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
     Truncated after 1000 steps (by the registration). With ``warm_up_steps=0``, terminated as in Bullet: when the
     torso's height is 0.26 m or less. The warm-up leaves the ant on its belly, below that height, so after one it is
     free to lie, to rise and to fall. With ``early_stop`` (meant for evolution, not for scores) the episode ends as in
-    the paper's code: from step 200 on, terminated when fallen, truncated after 30 negative rewards in a row.
+    the paper's code: after 201 steps, terminated when fallen, truncated at the 31st negative reward in a row.
 
     ## Arguments
 
@@ -122,12 +123,13 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
         width: int = 320,
         height: int = 240,
     ) -> None:
+        gym.utils.EzPickle.__init__(self, damage, reward, warm_up_steps, early_stop, render_mode, width, height)
         if reward not in ("distance", "bullet"):
             raise ValueError(f'reward must be "distance" or "bullet", not {reward!r}')
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f'render_mode must be "rgb_array", "human" or None, not {render_mode!r}')
-        if warm_up_steps < 0:
-            raise ValueError(f"warm_up_steps must be 0 or more, not {warm_up_steps}")
+        if not isinstance(warm_up_steps, int) or warm_up_steps < 0:
+            raise ValueError(f"warm_up_steps must be a whole number, 0 or more, not {warm_up_steps!r}")
         self.action_space = spaces.Box(-1.0, 1.0, (8,), np.float32)
         self.observation_space = spaces.Box(-state.OBSERVATION_BOUND, state.OBSERVATION_BOUND, (28,), np.float32)
         self.render_mode = render_mode
@@ -137,10 +139,10 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
         self._warm_up_steps = warm_up_steps
         self._early_stop, self._mortal = early_stop, warm_up_steps == 0
         self._size = (width, height)
+        if render_mode == "human" and not os.environ.get("DISPLAY"):  # Bullet would end the whole process
+            raise RuntimeError('Bullet needs a display to open its window; on a machine without one use "rgb_array"')
         with quiet():
             self._client = pybullet.connect(pybullet.GUI if render_mode == "human" else pybullet.DIRECT)
-        if self._client < 0:
-            raise RuntimeError('Bullet could not open its window; on a machine without a display use "rgb_array"')
         self._load()
 
     def _load(self) -> None:
@@ -148,8 +150,8 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
         client = self._client
         pybullet.resetSimulation(physicsClientId=client)
         pybullet.setPhysicsEngineParameter(
-            fixedTimeStep=TIME_STEP, numSubSteps=SUBSTEPS, numSolverIterations=SOLVER_ITERATIONS,
-            deterministicOverlappingPairs=1, physicsClientId=client,
+            fixedTimeStep=TIME_STEP / STRIDES, numSubSteps=SUBSTEPS // STRIDES, numSolverIterations=SOLVER_ITERATIONS,
+            deterministicOverlappingPairs=1, enableFileCaching=0, physicsClientId=client,  # each cached URDF would stay
         )  # fmt: skip
         pybullet.setGravity(0, 0, -9.8, physicsClientId=client)
         pybullet.setDefaultContactERP(0.9, physicsClientId=client)
@@ -205,18 +207,26 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
         self._position, self._orientation = pybullet.getBasePositionAndOrientation(self._ant, self._client)
         self._velocity, self._spin = pybullet.getBaseVelocity(self._ant, self._client)
 
-    def _advance(self) -> None:
+    def _advance(self, torques: list[float] | None = None) -> None:
         """One time step of the world."""
-        torque = state.damping_correction(self._orientation, self._velocity, self._spin, self._stubs)
-        pybullet.applyExternalTorque(self._ant, -1, torque, pybullet.WORLD_FRAME, physicsClientId=self._client)
-        pybullet.stepSimulation(self._client)
-        self._read_torso()
+        for _ in range(STRIDES):
+            if torques is not None:  # Bullet forgets torques and forces after each call
+                pybullet.setJointMotorControlArray(
+                    self._ant, self._joints, pybullet.TORQUE_CONTROL, forces=torques, physicsClientId=self._client
+                )
+            force, torque = state.damping_correction(self._orientation, self._velocity, self._spin, self._stubs)
+            pybullet.applyExternalForce(
+                self._ant, -1, force, self._position, pybullet.WORLD_FRAME, physicsClientId=self._client
+            )
+            pybullet.applyExternalTorque(self._ant, -1, torque, pybullet.WORLD_FRAME, physicsClientId=self._client)
+            pybullet.stepSimulation(self._client)
+            self._read_torso()
 
     def _observe(self, feet: tuple[float, ...], action: np.ndarray) -> tuple[np.ndarray, float, float, int]:
         """Observation, distance to the target (m), electricity cost, joints at their limit."""
         joints = tuple([joint[:2] for joint in pybullet.getJointStates(self._ant, self._joints, self._client)])
         return state.observe(
-            self._position, self._orientation, self._velocity, joints,
+            self._position, self._orientation, self._velocity, self._spin, joints,
             self._limits, self._legs, self._initial_z, feet, action,
         )  # fmt: skip
 
@@ -231,16 +241,13 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
         """Apply torques for 0.0165 s."""
         action = _checked_action(action)
         torques = [min(max(TORQUE_BOUND * a, -TORQUE_BOUND), TORQUE_BOUND) for a in action.tolist()]
-        pybullet.setJointMotorControlArray(
-            self._ant, self._joints, pybullet.TORQUE_CONTROL, forces=torques, physicsClientId=self._client
-        )
-        self._advance()
+        self._advance(torques)
         # Bullet's ant feels the ground one step late: it observes the contacts of the step before
         observation, distance, electricity, at_limit = self._observe(self._feet, action)
         self._feet = self._feet_on_ground()
         progress = (self._target_distance - distance) / TIME_STEP
         self._target_distance = distance
-        fallen = not self._position[2] > FALLEN_HEIGHT  # also when the physics has blown up to NaN
+        fallen = not self._position[2] > FALLEN_HEIGHT  # so that NaN has fallen, too
         info = self._info()
         info["reward_alive"] = -1.0 if fallen else 1.0
         info["reward_progress"] = progress
@@ -255,6 +262,8 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray]):
 
     def _ends(self, fallen: bool, reward: float) -> tuple[bool, bool]:
         """Whether the episode is terminated, and truncated, by this step."""
+        if not math.isfinite(reward):  # the physics has blown up
+            return True, False
         if not self._early_stop:
             return fallen and self._mortal, False
         if self._elapsed <= PATIENCE_FROM:
@@ -298,14 +307,17 @@ def _checked(damage: Mapping[str, float] | str | None) -> dict[str, float]:
     for leg, fraction in (damage or {}).items():
         if leg not in LEGS:
             raise ValueError(f"unknown leg {leg!r}: the legs are {', '.join(LEGS)}")
-        if not isinstance(fraction, int | float) or not 0.0 <= fraction <= 1.0:
+        if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0.0 <= fraction <= 1.0:
             raise ValueError(f"{leg} must keep a fraction in [0, 1] of its lower segment, not {fraction!r}")
     return {leg: float(fraction) for leg, fraction in (damage or {}).items()}
 
 
 def _checked_action(action: np.ndarray) -> np.ndarray:
     """The action as float64 of shape (8,), or ValueError."""
-    checked = np.asarray(action, dtype=np.float64)
-    if checked.shape != (8,) or not math.isfinite(checked.sum()):
+    try:
+        checked = np.asarray(action).astype(np.float64, casting="same_kind")
+    except (TypeError, ValueError):
+        checked = np.full(8, np.nan)
+    if checked.shape != (8,) or not np.isfinite(checked).all():
         raise ValueError(f"the ant takes 8 finite numbers, one for each joint, not {action!r}")
     return checked

@@ -14,6 +14,7 @@ OBSERVATION_BOUND = 5.0
 TARGET_X = 1000.0  # m: the far point on the x axis that the ant is to approach
 VELOCITY_SCALE = 0.3
 JOINT_SPEED_SCALE = 0.1
+LAG = 0.0165 / 4  # s, one substep: the age of the link positions that Bullet reports
 DAMPING = 0.04  # Bullet's default for a multi-body, linear and angular
 ELECTRICITY_COST, STALL_TORQUE_COST = -2.0, -0.1
 JOINT_AT_LIMIT = 0.99  # of the way from a joint's middle to its limit
@@ -43,11 +44,11 @@ def stub_table(body: Body) -> np.ndarray:
 
 @njit(cache=True)
 def damping_correction(orientation, velocity, spin, stubs):  # type: ignore[no-untyped-def]
-    """The torque (N m, world frame) by which merging the stubs into the torso changes Bullet's damping, to undo it.
+    """Force (N) and torque (N m; world frame) by which merging the stubs into the torso changes Bullet's damping.
 
-    Bullet damps each link by 0.04 (1 + |v|) v of its own velocity. The linear part of that is the same for welded and
-    for merged links; the quadratic one is not. With this torque the merged ant follows the welded one to 5e-4 until
-    it touches the ground; without it, to 4e-3.
+    Bullet damps each link by 0.04 (1 + |v|) v of its own velocity, at the beginning of each substep. The linear part
+    of that is the same for welded and for merged links; the quadratic one is not. Applied to the torso twice in a time
+    step, force and torque make the merged ant follow the welded one to 1e-3 until it touches the ground.
 
     Args:
         orientation: of the torso, quaternion (x, y, z, w).
@@ -57,7 +58,8 @@ def damping_correction(orientation, velocity, spin, stubs):  # type: ignore[no-u
     """
     w = math.sqrt(spin[0] ** 2 + spin[1] ** 2 + spin[2] ** 2)
     qx, qy, qz, qw = orientation
-    tx = ty = tz = 0.0
+    tx = ty = tz = gx = gy = gz = 0.0
+    base = math.sqrt(velocity[0] ** 2 + velocity[1] ** 2 + velocity[2] ** 2)
     for stub in range(4):
         mass, x, y = stubs[stub]
         cx, cy, cz = qw * x - qz * y, qz * x + qw * y, qx * y - qy * x
@@ -70,7 +72,10 @@ def damping_correction(orientation, velocity, spin, stubs):  # type: ignore[no-u
         tx += mass * (ry * fz - rz * fy)
         ty += mass * (rz * fx - rx * fz)
         tz += mass * (rx * fy - ry * fx)
-    return DAMPING * tx, DAMPING * ty, DAMPING * tz
+        gx += mass * (base * velocity[0] - speed * vx)
+        gy += mass * (base * velocity[1] - speed * vy)
+        gz += mass * (base * velocity[2] - speed * vz)
+    return (DAMPING * gx, DAMPING * gy, DAMPING * gz), (DAMPING * tx, DAMPING * ty, DAMPING * tz)
 
 
 @njit(cache=True)
@@ -111,13 +116,40 @@ def mean_position(position, orientation, joints, legs):  # type: ignore[no-untyp
 
 
 @njit(cache=True)
-def observe(position, orientation, velocity, joints, limits, legs, initial_z, contacts, action):  # type: ignore[no-untyped-def]
+def lagging_mean_position(position, orientation, velocity, spin, joints, legs):  # type: ignore[no-untyped-def]
+    """What :func:`mean_position` is to the peer, which sees the torso as it is, but its links a substep late."""
+    past = np.empty((8, 2))
+    for joint in range(8):
+        past[joint, 0] = joints[joint][0] - LAG * joints[joint][1]
+    x, y = position[0] - LAG * velocity[0], position[1] - LAG * velocity[1]
+    mean_x, mean_y = mean_position((x, y, position[2]), turned(orientation, spin, -LAG), past, legs)
+    return mean_x + (position[0] - x) / PARTS, mean_y + (position[1] - y) / PARTS
+
+
+@njit(cache=True)
+def turned(orientation, spin, duration):  # type: ignore[no-untyped-def]
+    """A quaternion (x, y, z, w) after ``duration`` (s) at the angular velocity ``spin`` (rad/s, 3 numbers)."""
+    rate = math.sqrt(spin[0] ** 2 + spin[1] ** 2 + spin[2] ** 2)
+    scale = math.sin(0.5 * duration * rate) / rate if rate > 1e-9 else 0.5 * duration
+    bx, by, bz, bw = scale * spin[0], scale * spin[1], scale * spin[2], math.cos(0.5 * duration * rate)
+    x, y, z, w = orientation
+    return (
+        bw * x + bx * w + by * z - bz * y,
+        bw * y - bx * z + by * w + bz * x,
+        bw * z + bx * y - by * x + bz * w,
+        bw * w - bx * x - by * y - bz * z,
+    )
+
+
+@njit(cache=True)
+def observe(position, orientation, velocity, spin, joints, limits, legs, initial_z, contacts, action):  # type: ignore[no-untyped-def]
     """Bullet's observation of the ant, and what its reward needs.
 
     Args:
         position: of the torso, m, 3 numbers.
         orientation: of the torso, quaternion (x, y, z, w).
         velocity: of the torso in the world's frame, m/s, 3 numbers.
+        spin: angular velocity of the torso, rad/s, 3 numbers.
         joints: hip and ankle of each leg, each (angle in rad, speed in rad/s).
         limits: shape (8, 2), rad.
         legs: shape (4, 5), from :func:`leg_table`.
@@ -131,7 +163,7 @@ def observe(position, orientation, velocity, joints, limits, legs, initial_z, co
     """
     observation = np.empty(28, dtype=np.float32)
     roll, pitch, yaw = euler(orientation[0], orientation[1], orientation[2], orientation[3])
-    x, y = mean_position(position, orientation, joints, legs)
+    x, y = lagging_mean_position(position, orientation, velocity, spin, joints, legs)
     angle = math.atan2(-y, TARGET_X - x) - yaw
     cosine, sine = math.cos(yaw), math.sin(yaw)
     observation[0] = position[2] - initial_z

@@ -80,7 +80,7 @@ def lifetime_figure(life: Lifetime, title: str = "") -> Figure:
         plot_weights(axes, life.weights[step])
         panel.suptitle(f"{chr(65 + number)}: {'at birth' if step < 0 else f'after step {step + 1}'}", fontsize=10)
         for ax, layer in zip(axes, life.weights[step], strict=True):
-            ax.set_xlabel(f"{layer.shape[0]} x {layer.shape[1]}\nmax {np.abs(layer).max():.2g}", fontsize=7)
+            ax.set_xlabel(f"{layer.shape[0]} x {layer.shape[1]}\nmax {_short(float(np.abs(layer).max()))}", fontsize=7)
     ax = below.subplots()
     plot_rewards(ax, life.rewards)
     for number, step in enumerate(steps):
@@ -90,6 +90,10 @@ def lifetime_figure(life: Lifetime, title: str = "") -> Figure:
         )
     figure.suptitle(title, fontsize=11)
     return figure
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def plot_rewards(ax: Axes, rewards: Sequence[float], window: int = 20) -> None:

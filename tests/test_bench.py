@@ -1,0 +1,144 @@
+import json
+import math
+import sys
+
+import numpy as np
+import pytest
+from gymnasium.error import DependencyNotInstalled
+from rich.console import Console
+
+from hebbian_gym import OpenAIES, PlasticNetwork, bench
+from hebbian_gym.architecture import Architecture, random_genome
+from hebbian_gym.bench import BENCHMARKS, Measurement
+
+ES = Measurement(
+    "es", "ask + tell", 0.4, 0.1, "s", 5, target=0.5, target_of="ours", memory_mb=1.0, memory_target_mb=2.0
+)
+LOOP = Measurement("loop", "act + step", 35.0, 100.0, "us/step", 5, target=0.4, stretch=0.3, floor=30.0)
+WORKERS = Measurement("workers", "two", 1900.0, 1000.0, "steps/s", 5, better="higher", target=1.85)
+TOLD = Measurement("told", "no target", 1.0, 2.0, "us", 5)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_measures_both_sides(name):
+    measured = BENCHMARKS[name](repetitions=1, size=2)
+    assert measured.name == name
+    assert measured.what
+    assert measured.unit
+    assert measured.repetitions == 1
+    assert 0 < measured.ours < math.inf
+    assert 0 < measured.peer < math.inf
+    assert (measured.floor is not None) == (name == "ant-env-step")
+    assert measured.floor is None or 0 < measured.floor < math.inf
+    assert (measured.memory_mb is not None) == (name == "es-ask-tell-ant")
+    assert measured.memory_mb is None or 0.2 < measured.memory_mb < measured.memory_target_mb  # its mean alone is 0.23
+
+    data = json.loads(json.dumps(measured.to_json(), allow_nan=False))
+    assert data == measured.to_json()
+    assert {"name", "ours", "peer", "ratio", "target", "unit", "better", "stretch", "what"} <= set(data)
+    assert data["ratio"] == measured.ours / measured.peer
+    del data["ratio"], data["met"]
+    assert Measurement(**data) == measured
+
+
+def test_the_naive_update_is_the_same_learning():
+    architecture = Architecture((7, 6, 5, 4))
+    genome = random_genome(architecture, seed=3)
+    network = PlasticNetwork(architecture, genome)
+    network.reset(1)
+    weights = tuple(layer.copy() for layer in network.weights)
+    coefficients = bench.naive_coefficients(architecture, genome)
+    assert coefficients.shape == (architecture.synapses, 5)
+    assert coefficients.flags.c_contiguous  # else numba's loop is slow, and the comparison unfair
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        observation = rng.uniform(-1, 1, 7).astype(np.float32)
+        network.act(observation)
+        bench.naive_update(coefficients, weights, bench.naive_activities(weights, observation))
+    for naive, ours in zip(weights, network.weights, strict=True):
+        np.testing.assert_allclose(naive, ours, rtol=1e-5, atol=1e-5)
+
+
+def test_the_whole_population_in_memory_takes_the_same_step():
+    rng = np.random.default_rng(0)
+    mean, fitness = rng.normal(size=1000).astype(np.float32), rng.normal(size=8)
+    es = OpenAIES(mean, population_size=8, weight_decay=1.0)
+    population = es.ask()
+    noise = np.stack([population.noise(pair) for pair in range(4)])
+    expected = bench.whole_population(mean, noise, fitness, es.sigma, es.learning_rate, es.weight_decay)
+    es.tell(fitness)
+    np.testing.assert_allclose(es.mean, expected, rtol=1e-4, atol=1e-5)
+    assert np.abs(expected - mean).max() > 0.1
+
+
+def test_figures_are_medians_over_interleaved_repetitions_after_one_that_does_not_count():
+    calls = []
+
+    def measure(side, figures):
+        return lambda repetition: calls.append((side, repetition)) or figures[repetition]
+
+    assert bench._interleaved(measure("ours", [99, 3, 1, 2]), measure("peer", [0, 6, 5, 40]), 3) == (2, 6)
+    assert calls == [(side, repetition) for repetition in range(4) for side in ("ours", "peer")]
+
+
+@pytest.mark.parametrize(
+    ("measured", "changes", "met"),
+    [
+        (LOOP, {}, True),
+        (LOOP, {"ours": 41.0}, False),
+        (WORKERS, {}, True),
+        (WORKERS, {"ours": 1800.0}, False),
+        (ES, {}, True),  # although slower than the peer: the target is in seconds
+        (ES, {"ours": 0.6}, False),
+        (ES, {"memory_mb": 3.0}, False),
+        (TOLD, {}, None),
+    ],
+)
+def test_a_target_is_met_on_its_better_side(measured, changes, met):
+    assert Measurement(**{**vars(measured), **changes}).met is met
+
+
+def test_the_table_fits_a_terminal_and_names_the_machine():
+    console = Console(width=80, color_system=None)
+    with console.capture() as capture:
+        console.print(bench.as_table([ES, LOOP, WORKERS, TOLD]))
+    printed = capture.get()
+    assert "…" not in printed
+    rows = [line.split() for line in printed.splitlines()]
+    assert ["loop", "35", "100", "us/step", "0.350", "<=", "0.4", "yes"] in rows
+    assert ["stretch", "<=", "0.3", "no"] in rows
+    assert ["workers", "1,900", "1,000", "steps/s", "1.900", ">=", "1.85", "yes"] in rows
+    assert ["es", "0.4", "0.1", "s", "4.000", "<=", "0.5", "s", "yes"] in rows
+    assert ["told", "1", "2", "us", "0.500"] in rows
+    assert " ".join(bench.machine().split()) in " ".join(printed.split())
+    for package in ("cores", "Python", "numpy", "numba", "pybullet"):
+        assert package in bench.machine()
+
+
+def test_run_takes_names_in_their_order_and_tells_which_it_is_at(monkeypatch):
+    monkeypatch.setattr(
+        bench, "BENCHMARKS", {"a": lambda n: ("a", n), "b": lambda n: ("b", n), "c": lambda n: ("c", n)}
+    )
+    told = []
+    assert bench.run(["c", "a"], 7, told.append) == [("c", 7), ("a", 7)]
+    assert told == ["c", "a"]
+    assert bench.run() == [("a", 5), ("b", 5), ("c", 5)]
+
+
+def test_run_refuses_what_it_cannot_measure():
+    with pytest.raises(ValueError, match="unknown benchmark 'nope': choose from ant-env-step"):
+        bench.run(["ant-env-step", "nope"])
+    with pytest.raises(ValueError, match="1 or more"):
+        bench.run(["ant-env-step"], repetitions=0)
+
+
+def test_a_missing_peer_is_told_with_the_cure(monkeypatch):
+    monkeypatch.setitem(sys.modules, bench.PEER_PACKAGE, None)
+    with pytest.raises(DependencyNotInstalled, match="pip install pybullet_envs_gymnasium"):
+        bench.run(["ant-inner-loop"], repetitions=1)
+
+
+def test_a_failure_of_the_child_process_is_told(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(RuntimeError, match="ask and tell failed"):
+        bench.run(["es-ask-tell-ant"], repetitions=1)
