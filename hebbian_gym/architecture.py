@@ -31,6 +31,7 @@ class Architecture:
         low, high: bounds that squashed outputs are scaled to; empty for discrete actions (the largest output wins).
         observation_shape: of one observation, which is flattened; () for discrete ones.
         discrete_observations: their number if the observation is one integer (one-hot encoded), else 0.
+        first_observation, first_action: where discrete ones start.
         learn_from: "squashed" if the last layer's post-synaptic activity is the squashed output (the paper's Ant),
             "raw" if it is the weighted sum (the paper's car).
         initial_weights: distribution at birth, one of :data:`INITIAL_WEIGHTS`; "evolved" adds them to the genome.
@@ -50,6 +51,8 @@ class Architecture:
     high: tuple[float, ...] = ()
     observation_shape: tuple[int, ...] = ()
     discrete_observations: int = 0
+    first_observation: int = 0
+    first_action: int = 0
     learn_from: str = "squashed"
     initial_weights: str = "uniform"
     initial_scale: float = 0.1
@@ -65,6 +68,8 @@ class Architecture:
             raise ValueError(f"sizes must be two or more positive numbers, inputs first, not {self.sizes}")
         if not self.observation_shape and not self.discrete_observations:
             object.__setattr__(self, "observation_shape", (self.sizes[0],))
+        if math.prod(self.observation_shape) * (self.discrete_observations or 1) != self.sizes[0]:
+            raise ValueError(f"{self.sizes[0]} inputs do not fit observations of shape {self.observation_shape}")
         object.__setattr__(self, "rule", get_rule(self.rule).name)
         if not self.outputs:
             object.__setattr__(self, "outputs", ("tanh",) * self.sizes[-1])
@@ -72,6 +77,8 @@ class Architecture:
             raise ValueError(
                 f"outputs must name one of {SQUASHES} for each of {self.sizes[-1]} outputs, not {self.outputs}"
             )
+        if not len(self.low) == len(self.high) or (self.low and len(self.low) != self.sizes[-1]):
+            raise ValueError(f"low and high must have a bound for each of {self.sizes[-1]} outputs, or none")
         if self.initial_weights not in INITIAL_WEIGHTS:
             raise ValueError(
                 f"unknown initial_weights {self.initial_weights!r}: choose from {', '.join(INITIAL_WEIGHTS)}"
@@ -95,7 +102,10 @@ class Architecture:
             options: any other attribute.
         """
         if isinstance(observation, gym.spaces.Discrete):
-            seen: dict[str, Any] = {"discrete_observations": int(observation.n)}
+            seen: dict[str, Any] = {
+                "discrete_observations": int(observation.n),
+                "first_observation": int(observation.start),
+            }
             inputs = int(observation.n)
         elif isinstance(observation, gym.spaces.Box):
             seen = {"observation_shape": observation.shape}
@@ -103,7 +113,7 @@ class Architecture:
         else:
             raise ValueError(f"observations must be a Box or Discrete, not {observation}; wrap the environment")
         if isinstance(action, gym.spaces.Discrete):
-            done: dict[str, Any] = {"outputs": ("tanh",) * int(action.n)}
+            done: dict[str, Any] = {"outputs": ("tanh",) * int(action.n), "first_action": int(action.start)}
         elif isinstance(action, gym.spaces.Box) and len(action.shape) == 1:
             low, high = action.low.astype(float).tolist(), action.high.astype(float).tolist()
             done = {"outputs": tuple(map(_squash, low, high)), "low": tuple(low), "high": tuple(high)}
@@ -185,16 +195,15 @@ class Architecture:
         bound = {"uniform": scale, "xavier": math.sqrt(6 / (n + m)), "kaiming": math.sqrt(6 / n)}[kind]
         return (2 * rng.random((n, m), np.float32) - 1) * np.float32(bound)
 
-    def action_scaling(self) -> tuple[Array, Array]:
-        """Offset and factor that take squashed outputs to the action's bounds, each float32 of shape (outputs,)."""
-        if self.discrete_actions:
-            return np.zeros(len(self.outputs), np.float32), np.ones(len(self.outputs), np.float32)
+    def action_scaling(self) -> tuple[Array, Array, Array, Array]:
+        """Offset, factor, low and high that take squashed outputs to actions, each float32 of shape (outputs,)."""
         scaled = [
             {"raw": (0.0, 1.0), "logistic": (low, high - low), "tanh": ((low + high) / 2, (high - low) / 2)}[squash]
-            for squash, low, high in zip(self.outputs, self.low, self.high, strict=True)
+            + (low, high)
+            for squash, low, high in zip(self.outputs, self.low, self.high, strict=not self.discrete_actions)
         ]
-        offset, factor = np.array(scaled, np.float32).T.copy()
-        return offset, factor
+        offset, factor, low, high = np.array(scaled, np.float32).reshape(-1, 4).T.copy()
+        return offset, factor, low, high
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, from which ``Architecture(**data)`` makes an equal one."""

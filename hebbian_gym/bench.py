@@ -1,7 +1,7 @@
 """How fast we are, each figure beside a peer's, measured in the same run.
 
 A repetition measures ours, then the peer; the figures are medians over repetitions. What one core does is measured in
-CPU time, so that other programs on the machine disturb it little; what two workers do, in wall time.
+CPU time, so that other programs on the machine disturb it less; what two workers do, in wall time.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tracemalloc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def _ants() -> Iterator[tuple[gym.Env[Any, Any], gym.Env[Any, Any]]]:
 
         try:
             with quiet():  # the peer greets and prints its arguments
-                __import__(PEER_PACKAGE)
+                import_module(PEER_PACKAGE)  # registers its environments
                 peer = gym.make(PEER, disable_env_checker=True)
                 peer.reset()
         except ImportError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checkpoint import RUN, save, save_policy
+from .checkpoint import RUN, save, save_policy, written_aside
 from .evaluation import HELD_OUT
 from .optimizers.base import Copies
 
@@ -36,18 +37,24 @@ class HeldOut:
         mean = run.optimizer.mean
         result = run.evaluator.evaluate(Copies(mean, self.episodes), run.task, stream=HELD_OUT)
         fitness = float(result.fitness.mean())
-        if run.best is None or fitness > run.best[1]:
-            run.best = (np.array(mean), fitness)
-            if run.run_dir is not None:
-                env, architecture = run.task.specs[0].to_json(), run.policy.architecture
-                save_policy(
-                    run.run_dir / "policy.npz", architecture, run.best[0], env, generation=generation, held_out=fitness
-                )
+        if np.isfinite(fitness) and (run.best is None or fitness > run.best[1]):
+            run.best = (np.array(mean), fitness, generation)
+            save_best(run)
         bodies = {
             f"held_out/{spec.name}": float(score)
             for spec, score in zip(run.task.specs, result.score.mean((0, 2)), strict=True)
         }
-        return {"held_out/fitness": fitness, "held_out/best": run.best[1], **bodies}
+        best = run.best[1] if run.best is not None else np.nan
+        return {"held_out/fitness": fitness, "held_out/best": best, **bodies}
+
+
+def save_best(run: Run) -> None:
+    """Write ``policy.npz``, if the run has a folder and a best mean."""
+    if run.run_dir is not None and run.best is not None:
+        genome, fitness, generation = run.best
+        env = run.task.specs[0].to_json()
+        path = run.run_dir / "policy.npz"
+        save_policy(path, run.policy.architecture, genome, env, generation=generation, held_out=fitness)
 
 
 class CheckpointWriter:
@@ -55,16 +62,20 @@ class CheckpointWriter:
 
     def __init__(self, path: Path, every: int) -> None:
         self.path, self.every = path, every
-        self._written = -1
+        self._unwritten: tuple[dict[str, Any], dict[str, np.ndarray]] | None = None
 
     def __call__(self, run: Run) -> None:
+        self._remember(run)
         if run.optimizer.generation % self.every == 0:
-            self.write(run)
+            self.write()
 
-    def write(self, run: Run) -> None:
-        """Now, unless this generation is written already."""
-        if run.optimizer.generation == self._written:
-            return
+    def write(self) -> None:
+        """The last whole generation, unless it is written already."""
+        if self._unwritten is not None:
+            save(self.path, RUN, *self._unwritten)
+            self._unwritten = None
+
+    def _remember(self, run: Run) -> None:
         state = run.optimizer.state_dict()
         arrays = {f"optimizer/{name}": value for name, value in state.items() if isinstance(value, np.ndarray)}
         meta: dict[str, Any] = {
@@ -74,9 +85,8 @@ class CheckpointWriter:
             "env_steps": run.env_steps,
         }
         if run.best is not None:
-            arrays["best"], meta["best_fitness"] = run.best
-        save(self.path, RUN, meta, arrays)
-        self._written = run.optimizer.generation
+            arrays["best"], meta["best_fitness"], meta["best_generation"] = run.best
+        self._unwritten = meta, arrays
 
 
 class CSVWriter:
@@ -95,12 +105,12 @@ class CSVWriter:
     def __call__(self, run: Run) -> None:
         self._rows.append(run.metrics)
         columns = list(dict.fromkeys(name for row in self._rows for name in row))
-        aside = self.path.with_suffix(".part")
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        with written_aside(self.path) as file:
             writer.writerows(self._rows)
-        os.replace(aside, self.path)
+            file.write(text.getvalue().encode())
 
 
 class TensorBoard:

@@ -6,9 +6,10 @@ import json
 import os
 import platform
 import tempfile
-import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -34,10 +35,17 @@ def save(path: str | os.PathLike[str], kind: str, meta: dict[str, Any], arrays: 
     target.parent.mkdir(parents=True, exist_ok=True)
     stamp = {"kind": kind, "hebbian_gym": __version__, "numpy": np.__version__, "python": platform.python_version()}
     text = np.array(json.dumps(stamp | {"meta": meta}))
+    with written_aside(target) as file:
+        np.savez(file, **{"json": text, **arrays})  # type: ignore[arg-type]
+
+
+@contextmanager
+def written_aside(target: Path) -> Iterator[BinaryIO]:
+    """A file beside its destination, renamed in the end, so that what was there survives any accident."""
     handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, **{"json": text, **arrays})  # type: ignore[arg-type]
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(aside, 0o644)
@@ -62,11 +70,11 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         stamp = json.loads(str(arrays.pop("json")))
         found, meta = stamp["kind"], stamp["meta"]
-    except (ValueError, KeyError, TypeError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zip files break in many ways
         raise ValueError(f"{path} is not a hebbian-gym file, or it is damaged ({error})") from error
     if found != kind:
         raise ValueError(f"{path} holds a {found}, not a {kind}")

@@ -20,6 +20,7 @@ from typing_extensions import Self
 from .architecture import Architecture, Array
 from .network import PlasticNetwork
 from .optimizers.base import Copies, Population
+from .registration import importable
 from .rollout import Episode, run_episode
 
 BIRTHS = ("candidate", "pair", "generation")
@@ -56,7 +57,13 @@ class Task:
 
     def __post_init__(self) -> None:
         envs = [self.envs] if isinstance(self.envs, str | EnvSpec) else self.envs
-        object.__setattr__(self, "envs", tuple(gym.spec(env) if isinstance(env, str) else env for env in envs))
+        for env in envs:
+            if not isinstance(env, str | EnvSpec):
+                raise ValueError(f"envs must be IDs or EnvSpecs, not {env!r}")
+        specs = (gym.spec(env) if isinstance(env, str) else env for env in envs)
+        object.__setattr__(self, "envs", tuple(importable(spec) for spec in specs))
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, not {self.seed}")
         if not self.envs or self.episodes < 1:
             raise ValueError("a task needs at least one environment and one episode")
         if self.aggregate not in AGGREGATES:
@@ -221,6 +228,7 @@ class ProcessEvaluator:
             raise ValueError(f"workers must be 1 or more, not {workers}")
         self._architecture = architecture
         self._workers = [_Worker(architecture) for _ in range(workers)]
+        self._unborn = 0
 
     @property
     def pids(self) -> list[int]:
@@ -235,6 +243,8 @@ class ProcessEvaluator:
         stream: int = TRAINING,
         done: Callable[[], None] = _nothing,
     ) -> Evaluation:
+        if not self._workers:
+            raise RuntimeError("this evaluator is closed: make another")
         job = (population, task, generation, stream)
         waiting, deaths = deque(range(len(population))), [0] * len(population)
         lives: list[list[list[Episode]] | None] = [None] * len(population)
@@ -271,7 +281,10 @@ class ProcessEvaluator:
         return _collect(task, [bodies for bodies in lives if bodies is not None])
 
     def _replace(self, number: int) -> None:
-        if not self._workers[number].started:
+        worker = self._workers[number]
+        worker.process.join(timeout=1.0)  # for its exit code: negative if somebody killed it
+        self._unborn += not worker.started
+        if not worker.started and ((worker.process.exitcode or 0) > 0 or self._unborn > MAX_DEATHS):
             raise RuntimeError(
                 "a worker process ended before it began. In a script, whatever starts workers must stand under "
                 '`if __name__ == "__main__":`; otherwise see the message above, or use workers=1'
@@ -415,6 +428,8 @@ def evaluate(
     Returns:
         An evaluation whose arrays have shape (episodes,).
     """
+    if episodes < 1:
+        raise ValueError(f"episodes must be 1 or more, not {episodes}")
     task = Task([env], births="candidate", seed=seed)
     with make_evaluator(policy.architecture, min(workers, episodes)) as evaluator:
         result = evaluator.evaluate(Copies(policy.genome, episodes), task, stream=EVALUATION, done=done)

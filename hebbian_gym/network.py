@@ -46,6 +46,15 @@ def _squash(squashes, raw, squashed):  # type: ignore[no-untyped-def]
             squashed[j] = raw[j]
 
 
+@njit(cache=True)
+def _scaled(squashed, offset, scale, low, high):  # type: ignore[no-untyped-def]
+    """Squashed outputs as an action; rounding, or a bound on one side only, must not take it out of its bounds."""
+    action = np.empty_like(squashed)
+    for j in range(len(squashed)):
+        action[j] = min(max(offset[j] + scale[j] * squashed[j], low[j]), high[j])
+    return action
+
+
 _LEARN = """
 def learn(sizes, weights, coefficients, activity, normalize):
     first, start = 0, 0
@@ -115,13 +124,8 @@ class PlasticNetwork:
         self._learn = _learning(architecture.plasticity)
         self._sizes = np.array(architecture.sizes, dtype=np.int64)
         self._squashes = np.array([SQUASHES.index(name) for name in architecture.outputs])
-        self._offset, self._scale = architecture.action_scaling()
+        self._scaling = architecture.action_scaling()
         self._flat = np.zeros(architecture.synapses, np.float32)
-        self.weights = []
-        first = 0
-        for n, m in architecture.layers:
-            self.weights.append(self._flat[first : first + n * m].reshape(n, m))
-            first += n * m
         neurons = sum(architecture.sizes)
         self._activity = np.zeros(neurons, np.float32)
         self._history = np.zeros((architecture.average_over, neurons), np.float32)
@@ -129,6 +133,13 @@ class PlasticNetwork:
         self._squashed = np.zeros(architecture.sizes[-1], np.float32)
         self._age = 0
         self.genome = genome
+
+    @property
+    def weights(self) -> list[Array]:
+        """Views of the present lifetime's weights, one of shape (inputs, outputs) for each layer."""
+        ends = np.cumsum([n * m for n, m in self.architecture.layers])
+        parts = np.split(self._flat, ends[:-1])
+        return [part.reshape(shape) for part, shape in zip(parts, self.architecture.layers, strict=True)]
 
     @property
     def genome(self) -> Array:
@@ -166,10 +177,18 @@ class PlasticNetwork:
         """
         inputs = self.architecture.sizes[0]
         if self.architecture.discrete_observations:
+            index = int(observation) - self.architecture.first_observation
+            if not 0 <= index < inputs:
+                raise ValueError(
+                    f"{observation} is none of {inputs} observations from {self.architecture.first_observation} on"
+                )
             self._activity[:inputs] = 0
-            self._activity[observation] = 1
+            self._activity[index] = 1
         else:
-            self._activity[:inputs] = np.ravel(observation)
+            flat = np.ravel(observation)
+            if flat.size != inputs:
+                raise ValueError(f"this network observes {inputs} numbers, not shape {np.shape(observation)}")
+            self._activity[:inputs] = flat
         _forward(self._sizes, self._flat, self._activity, self._raw)
         _squash(self._squashes, self._raw, self._squashed)
         if self.architecture.learn_from == "squashed":
@@ -178,8 +197,8 @@ class PlasticNetwork:
             self._update()
         self._age += 1
         if self.architecture.discrete_actions:
-            return int(np.argmax(self._raw))
-        return self._offset + self._scale * self._squashed
+            return int(np.argmax(self._raw)) + self.architecture.first_action
+        return _scaled(self._squashed, *self._scaling)
 
     def _update(self) -> None:
         activity, window = self._activity, self.architecture.average_over

@@ -17,6 +17,7 @@ from typing_extensions import Self
 from .architecture import Architecture, Array, architecture_for, random_genome
 from .checkpoint import load_policy, save_policy
 from .network import PlasticNetwork
+from .registration import importable
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,7 @@ class HebbianPolicy(nn.Module):
         genes: the genome as a torch parameter; gradients flow to it through every act and every update.
     """
 
-    _offset: Tensor
-    _scale: Tensor
+    _scaling: Tensor
 
     def __init__(
         self,
@@ -62,9 +62,7 @@ class HebbianPolicy(nn.Module):
         if genome is None:
             genome = random_genome(architecture, seed)
         self.genes = nn.Parameter(torch.from_numpy(architecture.check_genome(genome).copy()))
-        offset, scale = architecture.action_scaling()
-        self.register_buffer("_offset", torch.from_numpy(offset), persistent=False)
-        self.register_buffer("_scale", torch.from_numpy(scale), persistent=False)
+        self.register_buffer("_scaling", torch.from_numpy(np.stack(architecture.action_scaling())), persistent=False)
         self._predictor = PlasticNetwork(architecture, self.genome)
         self.reset(seed)
 
@@ -154,7 +152,7 @@ class HebbianPolicy(nn.Module):
         generator = np.random.default_rng(rng)
         births = [self.architecture.birth(generator) for _ in range(n)]
         layers = (np.stack(layer) for layer in zip(*births, strict=True))
-        return Lifetimes(tuple(torch.from_numpy(layer).to(self.genes.device) for layer in layers))
+        return Lifetimes(tuple(torch.from_numpy(layer).to(self.genes) for layer in layers))
 
     def forward(self, observations: Tensor, lifetimes: Lifetimes) -> tuple[Tensor, Lifetimes]:
         """Act, then learn, n lifetimes at once, differentiably.
@@ -168,7 +166,9 @@ class HebbianPolicy(nn.Module):
         """
         architecture = self.architecture
         if architecture.discrete_observations:
-            activity = nn.functional.one_hot(observations.long(), architecture.sizes[0]).to(self.genes.dtype)
+            activity = nn.functional.one_hot(
+                observations.long() - architecture.first_observation, architecture.sizes[0]
+            ).to(self.genes.dtype)
         else:
             activity = observations.reshape(len(observations), -1).to(self.genes.dtype)
         activities = [activity]
@@ -183,7 +183,10 @@ class HebbianPolicy(nn.Module):
             averaged = torch.stack(history).mean(0) if len(history) > 1 else history[0]
             learned = self._learn(learned, averaged.split(list(architecture.sizes), 1))
         kept = history if architecture.average_over > 1 else ()
-        actions = raw.argmax(1) if architecture.discrete_actions else self._offset + self._scale * squashed
+        if architecture.discrete_actions:
+            return raw.argmax(1) + architecture.first_action, Lifetimes(learned, lifetimes.age + 1, kept)
+        offset, scale, low, high = self._scaling
+        actions = (offset + scale * squashed).clamp(low, high)
         return actions, Lifetimes(learned, lifetimes.age + 1, kept)
 
     def _squash(self, raw: Tensor) -> Tensor:
@@ -248,7 +251,13 @@ class HebbianPolicy(nn.Module):
 
     def save(self, path: str | os.PathLike[str], **about: Any) -> None:
         """Write the architecture, the genome and the environment's spec; never the weights of a lifetime."""
-        save_policy(path, self.architecture, self.genome, self.env_spec.to_json() if self.env_spec else None, **about)
+        save_policy(
+            path,
+            self.architecture,
+            self.genome,
+            importable(self.env_spec).to_json() if self.env_spec else None,
+            **about,
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -270,3 +279,13 @@ class StaticPolicy(HebbianPolicy):
     ) -> Self:
         """As :meth:`HebbianPolicy.for_env`, with evolved weights that do not change."""
         return super().for_env(env, rule=rule, hidden=hidden, **{"initial_weights": "evolved", **options})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what :meth:`save` wrote."""
+        policy = super().load(path)
+        if policy.architecture.plasticity.delta is not None:
+            raise ValueError(
+                f"{path} holds a network that learns by rule {policy.architecture.rule}: HebbianPolicy.load it"
+            )
+        return policy

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
 
 ANT = "hebbian_gym.envs.ant:AntEnv"
 QUARTER = 0.25  # of a lower leg: the paper's damage
@@ -19,6 +21,25 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "AntDamagedRandom-v0": {"entry_point": ANT, "kwargs": {"damage": "random"}},
 }
 MAX_EPISODE_STEPS = 1000
+
+
+def importable(spec: EnvSpec) -> EnvSpec:
+    """The spec with its entry point by name, as files and worker processes need it.
+
+    Raises:
+        ValueError: for an entry point that has no name to import it by.
+    """
+    entry: Any = spec.entry_point
+    if not callable(entry):
+        return spec
+    if not entry.__qualname__.isidentifier():
+        raise ValueError(
+            f"the entry point of {spec.id} ({entry.__qualname__}) cannot be imported by files and worker processes: "
+            "define it at the top of a module"
+        )
+    named = copy.deepcopy(spec)
+    named.entry_point = f"{entry.__module__}:{entry.__qualname__}"
+    return named
 
 
 def register() -> None:

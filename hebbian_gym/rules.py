@@ -55,9 +55,13 @@ def register_rule(name: str, *aliases: str) -> Callable[[Formula], Formula]:
     """
 
     def register(delta: Formula) -> Formula:
-        parameters = tuple(inspect.signature(delta).parameters)
-        if parameters[:3] != _INPUTS:
-            raise ValueError(f"the formula of rule {name!r} must begin with (pre, post, weight), not {parameters}")
+        signature = inspect.signature(delta)
+        parameters = tuple(signature.parameters)
+        plain = all(p.kind is p.POSITIONAL_OR_KEYWORD for p in signature.parameters.values())
+        if parameters[:3] != _INPUTS or not plain:
+            raise ValueError(
+                f"the formula of rule {name!r} must be (pre, post, weight, *its coefficients by name), not {signature}"
+            )
         for taken in (name, *aliases):
             if taken in RULES or taken in ALIASES:
                 raise ValueError(f"a rule named {taken!r} is already registered; choose another name")

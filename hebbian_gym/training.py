@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from .architecture import Array
-from .callbacks import Callback, CheckpointWriter, CSVWriter, HeldOut
+import numpy as np
+
+from .architecture import Architecture, Array
+from .callbacks import Callback, CheckpointWriter, CSVWriter, HeldOut, save_best
 from .checkpoint import RUN, load
 from .evaluation import Evaluation, Evaluator, Evolvable, Task, make_evaluator
 from .optimizers.base import Optimizer
@@ -39,8 +42,8 @@ class Run:
     generations: int
     run_dir: Path | None = None
     env_steps: int = 0
-    best: tuple[Array, float] | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
+    best: tuple[Array, float, int] | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
 
 
 def train(
@@ -80,6 +83,8 @@ def train(
         FileNotFoundError: if there is nothing to resume.
         ValueError: if the checkpoint is damaged, or of another network or task.
     """
+    if resume and run_dir is None:
+        raise ValueError("to resume, say where the run is: run_dir")
     folder = Path(run_dir) if run_dir is not None else None
     with make_evaluator(policy.architecture, workers) as evaluator:
         run = Run(policy, optimizer, task, evaluator, generations, folder)
@@ -90,15 +95,14 @@ def train(
             always += [*callbacks, CSVWriter(folder / "log.csv", optimizer.generation), checkpoint]
         else:
             always += callbacks
-        first = optimizer.generation
         try:
             while optimizer.generation < generations and not run.metrics.get("stop"):
                 _generation(run, done)
                 for callback in always:
                     run.metrics.update(callback(run) or {})
         finally:  # on Ctrl-C, too: the optimiser is as it was before the running generation
-            if folder is not None and optimizer.generation > first:
-                checkpoint.write(run)
+            if folder is not None:
+                checkpoint.write()
         if optimizer.generation % held_out_every:  # after the checkpoint: a resumed run must not see this one
             run.metrics.update(HeldOut(1, held_out_episodes)(run))
     if run.best is not None:
@@ -116,14 +120,16 @@ def _generation(run: Run, done: Callable[[], None]) -> Evaluation:
     run.env_steps += int(result.steps.sum())
     run.metrics = {
         "generation": generation,
-        "fitness/mean": float(result.fitness.mean()),
-        "fitness/max": float(result.fitness.max()),
-        "fitness/sd": float(result.fitness.std()),
+        "fitness/mean": float(np.nanmean(result.fitness)),
+        "fitness/max": float(np.nanmax(result.fitness)),
+        "fitness/sd": float(np.nanstd(result.fitness)),
         "time/env_steps": run.env_steps,
         "time/steps_per_second": float(result.steps.sum() / (middle - begin)),
         "time/seconds": time.perf_counter() - begin,
         **told,
     }
+    if reasons := run.optimizer.stop():
+        run.metrics["stop"] = ", ".join(f"{name} {value:g}" for name, value in reasons.items())
     return result
 
 
@@ -136,11 +142,16 @@ def _open(run: Run, folder: Path, resume: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         return
     meta, arrays = load(path, RUN)
-    for name, ours in (("architecture", run.policy.architecture.to_json()), ("task", run.task.to_json())):
-        if meta[name] != ours:
+    theirs = {"architecture": Architecture(**meta["architecture"]), "task": Task.from_json(meta["task"])}
+    for name, ours in (("architecture", run.policy.architecture), ("task", run.task)):
+        if theirs[name] != ours:
             raise ValueError(f"{path} was made with another {name}: resume with the settings it began with")
     optimizer_arrays = {name[10:]: value for name, value in arrays.items() if name.startswith("optimizer/")}
-    run.optimizer.load_state_dict({**meta["optimizer"], **optimizer_arrays})
+    try:
+        run.optimizer.load_state_dict({**meta["optimizer"], **optimizer_arrays})
+    except ValueError as error:
+        raise ValueError(f"{path} was made with another optimizer: {error}") from error
     run.env_steps = meta["env_steps"]
     if "best" in arrays:
-        run.best = (arrays["best"], meta["best_fitness"])
+        run.best = (arrays["best"], meta["best_fitness"], meta.get("best_generation", 0))
+        save_best(run)  # not one that only the end of an earlier session saw

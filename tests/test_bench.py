@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 import sys
 
 import numpy as np
@@ -139,6 +140,6 @@ def test_a_missing_peer_is_told_with_the_cure(monkeypatch):
 
 
 def test_a_failure_of_the_child_process_is_told(monkeypatch):
-    monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with pytest.raises(RuntimeError, match="ask and tell failed"):
         bench.run(["es-ask-tell-ant"], repetitions=1)

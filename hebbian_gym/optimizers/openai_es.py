@@ -50,11 +50,13 @@ class OpenAIES:
     ) -> None:
         if population_size < 2 or population_size % 2:
             raise ValueError(f"population_size must be even, for mirrored pairs, not {population_size}")
-        if sigma <= 0 or learning_rate <= 0:
+        if not (0 < sigma < np.inf and 0 < learning_rate < np.inf):
             raise ValueError(f"sigma and learning_rate must be positive, not {sigma} and {learning_rate}")
         if optimizer not in ("sgd", "adam"):
             raise ValueError(f'optimizer must be "sgd" or "adam", not {optimizer!r}')
         self._mean = np.array(mean, dtype=np.float32)
+        if self._mean.ndim != 1 or not self._mean.size or not np.isfinite(self._mean).all():
+            raise ValueError(f"mean must be finite numbers of shape (genes,), at least one, not {mean!r}")
         self.population_size, self.seed, self.generation = population_size, seed, 0
         self.optimizer, self.weight_decay = optimizer, weight_decay
         self._sigma = (sigma, sigma_decay, sigma_floor)
@@ -118,12 +120,27 @@ class OpenAIES:
         return {} if np.isfinite(self._mean).all() else {"non_finite_mean": float("nan")}
 
     def state_dict(self) -> dict[str, Any]:
-        moments = {f"moment_{i}": moment for i, moment in enumerate(self._moments)}
-        return {"mean": self._mean, "generation": self.generation, "seed": self.seed, **moments}
+        moments = {f"moment_{i}": moment.copy() for i, moment in enumerate(self._moments)}
+        return {
+            "mean": self._mean,
+            "generation": self.generation,
+            "seed": self.seed,
+            "settings": self._settings,
+            **moments,
+        }
+
+    @property
+    def _settings(self) -> list[Any]:
+        sizes = [self.population_size, self.optimizer, self.weight_decay]
+        return [*sizes, *self._sigma, *self._learning_rate]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if np.shape(state["mean"]) != self._mean.shape:
             raise ValueError(f"the saved mean has shape {np.shape(state['mean'])}, this optimiser's {self._mean.shape}")
+        if state.get("settings", self._settings) != self._settings:
+            raise ValueError(
+                f"the saved optimizer was made with other settings: {state['settings']}, not {self._settings}"
+            )
         self._mean = np.array(state["mean"], dtype=np.float32)
         self.generation, self.seed = int(state["generation"]), int(state["seed"])
         self._moments = [np.array(state[f"moment_{i}"], np.float32) for i in range(len(self._moments))]
