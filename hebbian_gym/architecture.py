@@ -32,6 +32,7 @@ class Architecture:
         observation_shape: of one observation, which is flattened; () for discrete ones.
         discrete_observations: their number if the observation is one integer (one-hot encoded), else 0.
         first_observation, first_action: where discrete ones start.
+        action_shape: of one action, if it is not simply (outputs,).
         learn_from: "squashed" if the last layer's post-synaptic activity is the squashed output (the paper's Ant),
             "raw" if it is the weighted sum (the paper's car).
         initial_weights: distribution at birth, one of :data:`INITIAL_WEIGHTS`; "evolved" adds them to the genome.
@@ -53,6 +54,7 @@ class Architecture:
     discrete_observations: int = 0
     first_observation: int = 0
     first_action: int = 0
+    action_shape: tuple[int, ...] = ()
     learn_from: str = "squashed"
     initial_weights: str = "uniform"
     initial_scale: float = 0.1
@@ -114,11 +116,13 @@ class Architecture:
             raise ValueError(f"observations must be a Box or Discrete, not {observation}; wrap the environment")
         if isinstance(action, gym.spaces.Discrete):
             done: dict[str, Any] = {"outputs": ("tanh",) * int(action.n), "first_action": int(action.start)}
-        elif isinstance(action, gym.spaces.Box) and len(action.shape) == 1:
-            low, high = action.low.astype(float).tolist(), action.high.astype(float).tolist()
+        elif isinstance(action, gym.spaces.Box) and math.prod(action.shape):
+            low, high = action.low.ravel().astype(float).tolist(), action.high.ravel().astype(float).tolist()
             done = {"outputs": tuple(map(_squash, low, high)), "low": tuple(low), "high": tuple(high)}
+            if len(action.shape) != 1:
+                done["action_shape"] = action.shape
         else:
-            raise ValueError(f"actions must be Discrete or a Box of one dimension, not {action}; wrap the environment")
+            raise ValueError(f"actions must be a Box or Discrete, not {action}; wrap the environment")
         return cls((inputs, *hidden, len(done["outputs"])), **seen, **done, **options)
 
     @property
@@ -186,7 +190,7 @@ class Architecture:
         kind, scale = self.initial_weights, self.initial_scale
         if kind == "normal":
             return scale * rng.standard_normal((n, m), np.float32)
-        if kind == "sparse":  # as torch.nn.init.sparse_(0.8): 80% of each neuron's inputs are zero
+        if kind == "sparse":  # 80% of each neuron's inputs are zero
             weights = scale * rng.standard_normal((n, m), np.float32)
             dropped = np.argsort(rng.random((n, m)), axis=0) < math.ceil(0.8 * n)
             return np.where(dropped, np.float32(0), weights)

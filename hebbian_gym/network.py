@@ -198,7 +198,8 @@ class PlasticNetwork:
         self._age += 1
         if self.architecture.discrete_actions:
             return int(np.argmax(self._raw)) + self.architecture.first_action
-        return _scaled(self._squashed, *self._scaling)
+        action = _scaled(self._squashed, *self._scaling)
+        return action.reshape(self.architecture.action_shape) if self.architecture.action_shape else action
 
     def _update(self) -> None:
         activity, window = self._activity, self.architecture.average_over

@@ -114,11 +114,9 @@ class HebbianPolicy(nn.Module):
             observations are one.
         """
         if np.ndim(observation) == len(self.architecture.observation_shape):
-            if self._network is None:
-                self._network = PlasticNetwork(self.architecture, self.genome)
-                self._network.reset(self._births)
-            self._network.genome = self.genome
-            return self._network.act(observation)
+            network = self._newborn() if self._network is None else self._network
+            network.genome = self.genome
+            return network.act(observation)
         given = isinstance(observation, Tensor)
         observations = torch.as_tensor(observation, device=self.genes.device)
         if self._lifetimes is None:
@@ -140,9 +138,12 @@ class HebbianPolicy(nn.Module):
         """The present lifetime's weights, (inputs, outputs) for each layer; (n, inputs, outputs) for n lifetimes."""
         if self._lifetimes is not None:
             return list(self._lifetimes.weights)
-        if self._network is None:
-            raise ValueError("nobody is alive: act first")
-        return self._network.weights
+        return (self._newborn() if self._network is None else self._network).weights
+
+    def _newborn(self) -> PlasticNetwork:
+        self._network = PlasticNetwork(self.architecture, self.genome)
+        self._network.reset(self._births)
+        return self._network
 
     def birth(self, n: int, rng: np.random.Generator | int) -> Lifetimes:
         """n newborns. The first is the one that a single network would be with the same ``rng``."""
@@ -187,6 +188,8 @@ class HebbianPolicy(nn.Module):
             return raw.argmax(1) + architecture.first_action, Lifetimes(learned, lifetimes.age + 1, kept)
         offset, scale, low, high = self._scaling
         actions = (offset + scale * squashed).clamp(low, high)
+        if architecture.action_shape:
+            actions = actions.reshape(-1, *architecture.action_shape)
         return actions, Lifetimes(learned, lifetimes.age + 1, kept)
 
     def _squash(self, raw: Tensor) -> Tensor:

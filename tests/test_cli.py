@@ -37,7 +37,10 @@ def evolved(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["record"], ["bench"], ["demo"], ["envs"], ["presets"]])
+COMMANDS = ("train", "evaluate", "record", "bench", "demo", "envs", "presets")
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help_says_what_a_command_does(command):
     shown = CliRunner().invoke(app, [*command, "--help"])
     assert shown.exit_code == 0

@@ -298,8 +298,7 @@ def test_discrete_spaces_may_start_anywhere(start):
     [
         (Dict({"a": Box(-1, 1, (2,))}), Discrete(2), "observations must be a Box or Discrete"),
         (MultiDiscrete([2, 3]), Discrete(2), "observations must be a Box or Discrete"),
-        (Box(-1, 1, (2,)), MultiDiscrete([2, 3]), "actions must be Discrete or a Box"),
-        (Box(-1, 1, (2,)), Box(-1, 1, (2, 2)), "actions must be Discrete or a Box of one dimension"),
+        (Box(-1, 1, (2,)), MultiDiscrete([2, 3]), "actions must be a Box or Discrete"),
     ],
 )
 def test_other_spaces_are_refused_with_the_cure(observation, action, named):
@@ -399,3 +398,14 @@ def test_the_architecture_of_an_environment_survives_json():
     for action in (Discrete(3), Box(-np.inf, np.inf, (2,)), Box(0, 1, (2,))):
         architecture = Architecture.for_spaces(Box(-1, 1, (2, 3)), action)
         assert Architecture(**json.loads(json.dumps(architecture.to_json()))) == architecture
+
+
+def test_actions_take_the_shape_of_their_box():
+    architecture = Architecture.for_spaces(Box(-1, 1, (2,)), Box(-2, 3, (2, 3)), hidden=(4,))
+    network = PlasticNetwork(architecture, random_genome(architecture))
+    network.reset(0)
+    action = network.act(np.ones(2))
+    assert Box(-2, 3, (2, 3)).contains(action)
+    policy = HebbianPolicy(architecture, network.genome)
+    policy.reset(0)
+    np.testing.assert_allclose(policy.act(np.ones((5, 2)))[0], action, rtol=1e-5)
