@@ -13,45 +13,70 @@ from .rules import Formula, Rule
 CONTRACT = {"contract"}  # fused multiply-add; no other liberty with the order of operations
 
 
+# tanh as a ratio of polynomials (Eigen's coefficients): within 3e-7 of tanh, and unlike libm's it vectorises
+_ODD = np.array([4.89352455891786e-03, 6.37261928875436e-04, 1.48572235717979e-05, 5.12229709037114e-08,
+                 -8.60467152213735e-11, 2.00018790482477e-13, -2.76076847742355e-16], np.float32)  # fmt: skip
+_EVEN = np.array([4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06], np.float32)
+_FLAT = np.float32(7.99881172180175781)  # from here on it is 1, exactly
+
+
+@njit(inline="always", fastmath=CONTRACT)
+def _tanh(x):  # type: ignore[no-untyped-def]
+    x = min(max(x, -_FLAT), _FLAT)
+    s, a, b = x * x, _ODD, _EVEN
+    odd = x * (a[0] + s * (a[1] + s * (a[2] + s * (a[3] + s * (a[4] + s * (a[5] + s * a[6]))))))
+    return odd / (b[0] + s * (b[1] + s * (b[2] + s * b[3])))
+
+
+@njit(inline="always", fastmath=CONTRACT)
+def _propagate(pre, w, post):  # type: ignore[no-untyped-def]
+    """``post = pre @ w``, four inputs at a time, so that the sums are read and written a quarter as often."""
+    post[:] = 0
+    fours = len(pre) - len(pre) % 4
+    for i in range(0, fours, 4):
+        x0, x1, x2, x3 = pre[i], pre[i + 1], pre[i + 2], pre[i + 3]
+        w0, w1, w2, w3 = w[i], w[i + 1], w[i + 2], w[i + 3]
+        for j in range(len(post)):
+            post[j] = post[j] + x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
+    for i in range(fours, len(pre)):
+        x = pre[i]
+        for j in range(len(post)):
+            post[j] += x * w[i, j]
+
+
 @njit(cache=True, fastmath=CONTRACT)
-def _forward(sizes, weights, activity, raw):  # type: ignore[no-untyped-def]
-    """Propagate the first layer of ``activity`` (all layers, flat); the last stays a sum, copied to ``raw``."""
+def _act(  # type: ignore[no-untyped-def]
+    sizes, weights, activity, raw, squashes, squashed, scaling, learn_from_squashed
+):
+    """Propagate the first layer of ``activity`` (all layers, flat) and scale the last one into an action.
+
+    The last layer's weighted sums stay in ``raw``, its outputs in ``squashed``. Rounding, or a bound on one side only,
+    must not take the action out of its bounds.
+    """
     first, start = 0, 0
     for layer in range(len(sizes) - 1):
         n, m = sizes[layer], sizes[layer + 1]
-        w = weights[first : first + n * m].reshape(n, m)
-        pre, post = activity[start : start + n], activity[start + n : start + n + m]
-        post[:] = 0
-        for i in range(n):
-            x = pre[i]
-            for j in range(m):
-                post[j] += x * w[i, j]
+        post = activity[start + n : start + n + m]
+        _propagate(activity[start : start + n], weights[first : first + n * m].reshape(n, m), post)
         if layer < len(sizes) - 2:
             for j in range(m):
-                post[j] = np.tanh(post[j])
+                post[j] = _tanh(post[j])
         else:
             raw[:] = post
         first += n * m
         start += n
-
-
-@njit(cache=True)
-def _squash(squashes, raw, squashed):  # type: ignore[no-untyped-def]
+    offset, scale, low, high = scaling[0], scaling[1], scaling[2], scaling[3]
+    action = np.empty_like(raw)
     for j in range(len(raw)):
         if squashes[j] == 0:
-            squashed[j] = np.tanh(raw[j])
+            squashed[j] = _tanh(raw[j])
         elif squashes[j] == 1:
             squashed[j] = np.float32(1) / (np.float32(1) + np.exp(-raw[j]))
         else:
             squashed[j] = raw[j]
-
-
-@njit(cache=True)
-def _scaled(squashed, offset, scale, low, high):  # type: ignore[no-untyped-def]
-    """Squashed outputs as an action; rounding, or a bound on one side only, must not take it out of its bounds."""
-    action = np.empty_like(squashed)
-    for j in range(len(squashed)):
         action[j] = min(max(offset[j] + scale[j] * squashed[j], low[j]), high[j])
+    if learn_from_squashed:
+        activity[-len(raw) :] = squashed
     return action
 
 
@@ -124,7 +149,8 @@ class PlasticNetwork:
         self._learn = _learning(architecture.plasticity)
         self._sizes = np.array(architecture.sizes, dtype=np.int64)
         self._squashes = np.array([SQUASHES.index(name) for name in architecture.outputs])
-        self._scaling = architecture.action_scaling()
+        self._scaling = np.stack(architecture.action_scaling())
+        self._learn_from_squashed = architecture.learn_from == "squashed"
         self._flat = np.zeros(architecture.synapses, np.float32)
         neurons = sum(architecture.sizes)
         self._activity = np.zeros(neurons, np.float32)
@@ -185,20 +211,19 @@ class PlasticNetwork:
             self._activity[:inputs] = 0
             self._activity[index] = 1
         else:
-            flat = np.ravel(observation)
+            flat = np.asarray(observation).ravel()
             if flat.size != inputs:
                 raise ValueError(f"this network observes {inputs} numbers, not shape {np.shape(observation)}")
             self._activity[:inputs] = flat
-        _forward(self._sizes, self._flat, self._activity, self._raw)
-        _squash(self._squashes, self._raw, self._squashed)
-        if self.architecture.learn_from == "squashed":
-            self._activity[-len(self._squashed) :] = self._squashed
+        action = _act(
+            self._sizes, self._flat, self._activity, self._raw,
+            self._squashes, self._squashed, self._scaling, self._learn_from_squashed,
+        )  # fmt: skip
         if self._learn is not None:
             self._update()
         self._age += 1
         if self.architecture.discrete_actions:
             return int(np.argmax(self._raw)) + self.architecture.first_action
-        action = _scaled(self._squashed, *self._scaling)
         return action.reshape(self.architecture.action_shape) if self.architecture.action_shape else action
 
     def _update(self) -> None:

@@ -215,10 +215,8 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
                     self._ant, self._joints, pybullet.TORQUE_CONTROL, forces=torques, physicsClientId=self._client
                 )
             force, torque = state.damping_correction(self._orientation, self._velocity, self._spin, self._stubs)
-            pybullet.applyExternalForce(
-                self._ant, -1, force, self._position, pybullet.WORLD_FRAME, physicsClientId=self._client
-            )
-            pybullet.applyExternalTorque(self._ant, -1, torque, pybullet.WORLD_FRAME, physicsClientId=self._client)
+            pybullet.applyExternalForce(self._ant, -1, force, self._position, pybullet.WORLD_FRAME, self._client)
+            pybullet.applyExternalTorque(self._ant, -1, torque, pybullet.WORLD_FRAME, self._client)
             pybullet.stepSimulation(self._client)
             self._read_torso()
 
@@ -240,7 +238,7 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Apply torques for 0.0165 s."""
         action = _checked_action(action)
-        torques = [min(max(TORQUE_BOUND * a, -TORQUE_BOUND), TORQUE_BOUND) for a in action.tolist()]
+        torques = [TORQUE_BOUND * (1.0 if a > 1.0 else -1.0 if a < -1.0 else a) for a in action.tolist()]
         self._advance(torques)
         # Bullet's ant feels the ground one step late: it observes the contacts of the step before
         observation, distance, electricity, at_limit = self._observe(self._feet, action)
@@ -318,6 +316,6 @@ def _checked_action(action: np.ndarray) -> np.ndarray:
         checked = np.asarray(action).astype(np.float64, casting="same_kind")
     except (TypeError, ValueError):
         checked = np.full(8, np.nan)
-    if checked.shape != (8,) or not np.isfinite(checked).all():
+    if checked.shape != (8,) or not all(map(math.isfinite, checked.tolist())):
         raise ValueError(f"the ant takes 8 finite numbers, one for each joint, not {action!r}")
     return checked
