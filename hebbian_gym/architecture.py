@@ -116,7 +116,7 @@ class Architecture:
             raise ValueError(f"observations must be a Box or Discrete, not {observation}; wrap the environment")
         if isinstance(action, gym.spaces.Discrete):
             done: dict[str, Any] = {"outputs": ("tanh",) * int(action.n), "first_action": int(action.start)}
-        elif isinstance(action, gym.spaces.Box) and math.prod(action.shape):
+        elif isinstance(action, gym.spaces.Box):
             low, high = action.low.ravel().astype(float).tolist(), action.high.ravel().astype(float).tolist()
             done = {"outputs": tuple(map(_squash, low, high)), "low": tuple(low), "high": tuple(high)}
             if len(action.shape) != 1:

@@ -60,7 +60,7 @@ _PAPER = {"population_size": 500, "sigma": 0.1, "learning_rate": 0.2}
 
 PRESETS: dict[str, Preset] = {
     "ant-hebbian": Preset(
-        about="our best-known setting: mirrored pairs share births, smaller first genome, faster falling steps",
+        about="the setting of our longest run: mirrored pairs share births, smaller first genome, faster falling steps",
         envs=ANT_BODIES,
         generations=300,
         genome_scale=0.5,
