@@ -33,6 +33,7 @@ PRESET = Preset(
     about="the demo: the paper's strategy with a small population",
     envs=ANT_BODIES,
     generations=20,
+    genome_scale=0.5,
     task={"early_stop": True, "births": "pair"},
     optimizer={"population_size": 100, "sigma": 0.1, "learning_rate": 0.2},
 )
