@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -82,7 +83,6 @@ def test_evaluate_writes_every_episode(evolved, tmp_path):
 
 
 def test_record_films_a_lifetime_with_its_weights(tmp_path):
-    imageio = pytest.importorskip("imageio.v3")
     policy = hebbian_gym.HebbianPolicy.for_env("AntUndamaged-v0", hidden=(8,))
     policy.genome = 0 * policy.genome
     policy.save(tmp_path / "ant.npz")
