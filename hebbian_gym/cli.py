@@ -166,8 +166,9 @@ def evaluate(
         for body in bodies:
             name = body if isinstance(body, str) else body.id
             results[name] = evaluate(Evolved(architecture, genome), body, episodes, seed, workers, done=count)
-    table = Table("environment", "score", "distance (progress)", "distance (m)", "steps",
-                  title=f"{policy}: mean +- sd over {episodes} lifetimes", title_justify="left")  # fmt: skip
+    table = Table(title=f"{policy}: mean +- sd over {episodes} lifetimes", title_justify="left")
+    for name in ("environment", "score", "distance (progress)", "distance (m)", "steps"):
+        table.add_column(name, overflow="fold")
     for name, result in results.items():
         distances = result.distance, result.distance * METRES
         known = [

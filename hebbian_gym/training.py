@@ -153,5 +153,5 @@ def _open(run: Run, folder: Path, resume: bool) -> None:
         raise ValueError(f"{path} was made with another optimizer: {error}") from error
     run.env_steps = meta["env_steps"]
     if "best" in arrays:
-        run.best = (arrays["best"], meta["best_fitness"], meta.get("best_generation", 0))
+        run.best = (arrays["best"], meta["best_fitness"], meta["best_generation"])
         save_best(run)  # not one that only the end of an earlier session saw
