@@ -1,4 +1,4 @@
-"""Progress on the terminal; one plain line a step where there is none."""
+"""Progress on the terminal; one plain line a generation where there is none."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def train(
                 _generation(run, done)
                 for callback in always:
                     run.metrics.update(callback(run) or {})
-        finally:  # on Ctrl-C, too: the optimiser is as it was before the running generation
+        finally:  # on Ctrl-C, too: the writer remembers the last whole generation
             if folder is not None:
                 checkpoint.write()
         if optimizer.generation % held_out_every:  # after the checkpoint: a resumed run must not see this one
