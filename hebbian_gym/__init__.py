@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .architecture import Architecture as Architecture
+    from .encoder import Conv as Conv
     from .evaluation import Evaluation as Evaluation
     from .evaluation import ProcessEvaluator as ProcessEvaluator
     from .evaluation import SerialEvaluator as SerialEvaluator
@@ -30,6 +31,7 @@ from .registration import register as _register
 
 _HOMES = {  # public name to the module it is imported from on first use, so that `import hebbian_gym` stays light
     "Architecture": "architecture",
+    "Conv": "encoder",
     "Evaluation": "evaluation",
     "ProcessEvaluator": "evaluation",
     "SerialEvaluator": "evaluation",

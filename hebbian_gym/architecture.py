@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
+from .encoder import Conv, encoder_genes, encoder_kernels, encoder_shapes
 from .rules import Rule, get_rule
 
 Array = NDArray[np.float32]
@@ -25,7 +26,7 @@ class Architecture:
     """A network of dense layers without bias, each synapse with its own plasticity rule.
 
     Attributes:
-        sizes: neurons of each layer, inputs first.
+        sizes: neurons of each layer, inputs first; with an encoder these are its features.
         rule: name of the rule, see :mod:`hebbian_gym.rules`.
         outputs: for each output how it is squashed into an action: "tanh", "logistic" or "raw".
         low, high: bounds that squashed outputs are scaled to; empty for discrete actions (the largest output wins).
@@ -40,6 +41,9 @@ class Architecture:
         normalize: divide every layer by its largest absolute weight after each update (HAN's condition B).
         update_every: learn only at every k-th step (HAN's conditions D and E).
         average_over: learn from activities averaged over so many steps (HAN's conditions C and E).
+        encoder: stages of convolution before the first layer, evolved but not plastic; for pictures whose
+            ``observation_shape`` is (channels, height, width).
+        observation_scale: what observations are multiplied by (discrete ones are not).
 
     Raises:
         ValueError: for a value outside these.
@@ -61,16 +65,21 @@ class Architecture:
     normalize: bool = False
     update_every: int = 1
     average_over: int = 1
+    encoder: tuple[Conv, ...] = ()
+    observation_scale: float = 1.0
 
     def __post_init__(self) -> None:
         for field in fields(self):  # lists become tuples, so that a JSON round trip compares equal
             if isinstance(value := getattr(self, field.name), list):
                 object.__setattr__(self, field.name, tuple(value))
+        object.__setattr__(self, "encoder", tuple(Conv(*stage) for stage in self.encoder))
         if len(self.sizes) < 2 or min(self.sizes) < 1:
             raise ValueError(f"sizes must be two or more positive numbers, inputs first, not {self.sizes}")
         if not self.observation_shape and not self.discrete_observations:
             object.__setattr__(self, "observation_shape", (self.sizes[0],))
-        if math.prod(self.observation_shape) * (self.discrete_observations or 1) != self.sizes[0]:
+        if self.encoder:
+            self._check_encoder()
+        elif math.prod(self.observation_shape) * (self.discrete_observations or 1) != self.sizes[0]:
             raise ValueError(f"{self.sizes[0]} inputs do not fit observations of shape {self.observation_shape}")
         object.__setattr__(self, "rule", get_rule(self.rule).name)
         if not self.outputs:
@@ -89,6 +98,18 @@ class Architecture:
             raise ValueError(f'learn_from must be "squashed" or "raw", not {self.learn_from!r}')
         if self.update_every < 1 or self.average_over < 1:
             raise ValueError("update_every and average_over must be 1 or more")
+        if not 0 < self.observation_scale < math.inf:
+            raise ValueError(f"observation_scale must be a positive number, not {self.observation_scale}")
+
+    def _check_encoder(self) -> None:
+        if self.discrete_observations:
+            raise ValueError("an encoder is for pictures: leave it out where observations are discrete")
+        features = encoder_shapes(self.observation_shape, self.encoder)[-1]
+        if math.prod(features) != self.sizes[0]:
+            raise ValueError(
+                f"the encoder's features have shape {features}: sizes must begin with {math.prod(features)} inputs, "
+                f"not {self.sizes[0]}"
+            )
 
     @classmethod
     def for_spaces(
@@ -97,7 +118,8 @@ class Architecture:
         """The network that fits an environment's spaces.
 
         Args:
-            observation: a Box, flattened, or a Discrete, one-hot.
+            observation: a Box, flattened, or encoded if there is an ``encoder`` (bytes are then scaled to [0, 1]); or
+                a Discrete, one-hot.
             action: a Box, squashed to its bounds (logistic for bounds from 0, else tanh; raw where unbounded), or a
                 Discrete, where the largest output wins.
             hidden: sizes of the hidden layers.
@@ -112,6 +134,11 @@ class Architecture:
         elif isinstance(observation, gym.spaces.Box):
             seen = {"observation_shape": observation.shape}
             inputs = math.prod(observation.shape)
+            if encoder := options.get("encoder"):
+                encoder = tuple(Conv(*stage) for stage in encoder)
+                inputs = math.prod(encoder_shapes(observation.shape, encoder)[-1])
+                if observation.dtype == np.uint8:
+                    options.setdefault("observation_scale", 1 / 255)
         else:
             raise ValueError(f"observations must be a Box or Discrete, not {observation}; wrap the environment")
         if isinstance(action, gym.spaces.Discrete):
@@ -147,19 +174,28 @@ class Architecture:
         return self.synapses * len(self.plasticity.coefficients)
 
     @property
+    def encoder_genes(self) -> int:
+        return encoder_genes(self.observation_shape[0], self.encoder) if self.encoder else 0
+
+    @property
     def genome_size(self) -> int:
-        """Coefficients layer by layer, each as (coefficient, input, output); then the initial weights, if evolved."""
-        return self.coefficient_genes + (self.synapses if self.initial_weights == "evolved" else 0)
+        """How many genes evolve.
+
+        Coefficients layer by layer, each as (coefficient, input, output); then the encoder's kernels stage by stage,
+        each as (filter, channel, row, column); then the initial weights, if evolved.
+        """
+        birth = self.synapses if self.initial_weights == "evolved" else 0
+        return self.coefficient_genes + self.encoder_genes + birth
 
     def split(self, genome: Any) -> tuple[list[Any], list[Any]]:
-        """Views of a genome (numpy or torch, shape (genome_size,)).
+        """Views of a genome (numpy or torch, shape (genome_size,)); the encoder's part is in :meth:`kernels`.
 
         Returns:
             For each layer its coefficients, shape (k, inputs, outputs), and its evolved initial weights, shape
             (inputs, outputs), if there are any.
         """
         k = len(self.plasticity.coefficients)
-        coefficients, initial, start, birth = [], [], 0, self.coefficient_genes
+        coefficients, initial, start, birth = [], [], 0, self.coefficient_genes + self.encoder_genes
         for n, m in self.layers:
             coefficients.append(genome[start : start + k * n * m].reshape(k, n, m))
             start += k * n * m
@@ -168,13 +204,19 @@ class Architecture:
                 birth += n * m
         return coefficients, initial
 
+    def kernels(self, genome: Any) -> list[Any]:
+        """Views of a genome (numpy or torch): for each stage of the encoder (filters, channels, kernel, kernel)."""
+        genes = genome[self.coefficient_genes : self.coefficient_genes + self.encoder_genes]
+        return encoder_kernels(genes, self.observation_shape[0], self.encoder) if self.encoder else []
+
     def check_genome(self, genome: Any) -> Array:
         """The genome as float32, or ValueError if it has not genome_size genes."""
         checked = np.ascontiguousarray(genome, dtype=np.float32)
         if checked.shape != (self.genome_size,):
+            encoder = f" after an encoder of {self.encoder_genes} genes" if self.encoder else ""
             raise ValueError(
                 f"this network needs a genome of {self.genome_size} genes (rule {self.rule}, layers "
-                f"{'-'.join(map(str, self.sizes))}), not an array of shape {np.shape(genome)}"
+                f"{'-'.join(map(str, self.sizes))}{encoder}), not an array of shape {np.shape(genome)}"
             )
         return checked
 
@@ -211,7 +253,8 @@ class Architecture:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, from which ``Architecture(**data)`` makes an equal one."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        data = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return data | {"encoder": [list(stage) for stage in self.encoder]}
 
 
 def _squash(low: float, high: float) -> str:
@@ -240,10 +283,17 @@ def random_genome(architecture: Architecture, seed: int = 0, scale: float = 1.0)
     Args:
         architecture: whose.
         seed: to draw from.
-        scale: coefficients are U(-scale, scale); evolved initial weights U(-0.1, 0.1) (initial_scale).
+        scale: coefficients are U(-scale, scale); evolved initial weights U(-0.1, 0.1) (initial_scale); kernels of the
+            encoder U(-1, 1) / sqrt(fan-in), whatever the scale.
     """
     rng = np.random.default_rng(seed)
-    genome = rng.uniform(-scale, scale, architecture.genome_size).astype(np.float32)
+    coefficients = architecture.coefficient_genes
+    genome = rng.uniform(-scale, scale, architecture.genome_size - architecture.encoder_genes).astype(np.float32)
     if architecture.initial_weights == "evolved":
-        genome[architecture.coefficient_genes :] *= np.float32(architecture.initial_scale / scale)
+        genome[coefficients:] *= np.float32(architecture.initial_scale / scale)
+    if architecture.encoder:  # drawn last, so that the other genes are those of the same network without an encoder
+        kernels = rng.uniform(-1, 1, architecture.encoder_genes).astype(np.float32)
+        genome = np.concatenate([genome[:coefficients], kernels, genome[coefficients:]])
+        for kernel in architecture.kernels(genome):
+            kernel /= np.float32(math.sqrt(kernel[0].size))
     return genome

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from gymnasium.envs.registration import EnvSpec
+
     from .presets import Preset
 
 METRES = 0.0165  # per unit of progress: the ant's time step, s
@@ -30,6 +32,10 @@ console = Console()
 
 Workers = Annotated[int, typer.Option(help="Worker processes.", min=1)]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, for scripts.")]
+EnvKwargs = Annotated[
+    str | None,
+    typer.Option(help="Arguments of the environments, as JSON, such as '{\"lap_complete_percent\": 1.0}'."),
+]
 Seed = Annotated[int, typer.Option(help="All randomness derives from it.", min=0)]
 
 
@@ -138,6 +144,7 @@ def evaluate(
     env: Annotated[
         list[str] | None, typer.Option(help="Bodies; repeat for several. Default: the policy's own.")
     ] = None,
+    env_kwargs: EnvKwargs = None,
     episodes: Annotated[int, typer.Option(help="Lifetimes on each.", min=1)] = 100,
     seed: Seed = 1,
     workers: Workers = CORES,
@@ -148,7 +155,6 @@ def evaluate(
     Births and resets are ones that evolution never uses, and there is no early stop.
     """
     import numpy as np
-    from gymnasium.envs.registration import EnvSpec
 
     from .checkpoint import load_policy
     from .evaluation import evaluate
@@ -156,16 +162,14 @@ def evaluate(
     from .progress import Counter
 
     architecture, genome, meta = load_policy(policy)
-    if not env and not meta["env"]:
-        raise ValueError(f"{policy} does not say which environment it is for: name one with --env")
-    bodies: list[str | EnvSpec] = list(env) if env else [EnvSpec.from_json(meta["env"])]
+    names: list[str | None] = [*env] if env else [None]
+    bodies = [_body(name, env_kwargs, policy, meta) for name in names]
     results = {}
     with Counter(
         console, f"{episodes} lifetimes on each of {len(bodies)}", episodes * len(bodies), "lifetimes"
     ) as count:
         for body in bodies:
-            name = body if isinstance(body, str) else body.id
-            results[name] = evaluate(Evolved(architecture, genome), body, episodes, seed, workers, done=count)
+            results[body.id] = evaluate(Evolved(architecture, genome), body, episodes, seed, workers, done=count)
     table = Table(title=f"{policy}: mean +- sd over {episodes} lifetimes", title_justify="left")
     for name in ("environment", "score", "distance (progress)", "distance (m)", "steps"):
         table.add_column(name, overflow="fold")
@@ -192,22 +196,18 @@ def _spread(values: Any, digits: int = 0) -> str:
 def record(
     policy: Annotated[Path, typer.Argument(help="A policy's file.")],
     env: Annotated[str | None, typer.Option(help="Body; default the policy's own.")] = None,
+    env_kwargs: EnvKwargs = None,
     out: Annotated[Path, typer.Option(help="Film to write, .mp4 or .gif.")] = Path("lifetime.mp4"),
     seed: Seed = 1,
 ) -> None:
     """Film one lifetime, the weights of every layer beside it."""
-    import gymnasium as gym
-    from gymnasium.envs.registration import EnvSpec
-
     from .analysis.video import film
     from .checkpoint import load_policy
     from .network import PlasticNetwork
     from .progress import Counter
 
     architecture, genome, meta = load_policy(policy)
-    if env is None and not meta["env"]:
-        raise ValueError(f"{policy} does not say which environment it is for: name one with --env")
-    body = gym.spec(env) if env is not None else EnvSpec.from_json(meta["env"])
+    body = _body(env, env_kwargs, policy, meta)
     with Counter(console, f"filming {out}", body.max_episode_steps, "steps") as count:
         life = film(body, PlasticNetwork(architecture, genome), out, seed, seed, count)
     assert life.episode is not None
@@ -245,6 +245,24 @@ def demo(
         raise FileExistsError(f"{run_dir} already holds a run: remove it, or choose another folder with --run-dir")
     _train(demo.PRESET, demo.SEED, run_dir, False, workers, 5, demo.HELD_OUT_EVERY)
     demo.show(console, run_dir, workers)
+
+
+def _body(env: str | None, kwargs: str | None, policy: Path, meta: dict[str, Any]) -> EnvSpec:
+    """The environment of that name, or the policy's own, with these arguments."""
+    import copy
+
+    import gymnasium as gym
+    from gymnasium.envs.registration import EnvSpec
+
+    if env is None and not meta["env"]:
+        raise ValueError(f"{policy} does not say which environment it is for: name one with --env")
+    spec = copy.deepcopy(EnvSpec.from_json(meta["env"]) if env is None else gym.spec(env))
+    try:
+        arguments = dict(json.loads(kwargs or "{}"))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'--env-kwargs must be a JSON object, such as {{"early_stop": true}}, not {kwargs}') from error
+    spec.kwargs = {**spec.kwargs, **arguments}
+    return spec
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

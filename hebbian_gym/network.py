@@ -8,24 +8,9 @@ import numpy as np
 from numba import njit
 
 from .architecture import SQUASHES, Architecture, Array
+from .encoder import encode, look, make_stages
+from .numerics import CONTRACT, VECTORISED, tanh
 from .rules import Formula, Rule
-
-CONTRACT = {"contract"}  # fused multiply-add; no other liberty with the order of operations
-
-
-# tanh as a ratio of polynomials (Eigen's coefficients): within 3e-7 of tanh, and unlike libm's it vectorises
-_ODD = np.array([4.89352455891786e-03, 6.37261928875436e-04, 1.48572235717979e-05, 5.12229709037114e-08,
-                 -8.60467152213735e-11, 2.00018790482477e-13, -2.76076847742355e-16], np.float32)  # fmt: skip
-_EVEN = np.array([4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06], np.float32)
-_FLAT = np.float32(7.99881172180175781)  # from here on it is 1, exactly
-
-
-@njit(inline="always", fastmath=CONTRACT)
-def _tanh(x):  # type: ignore[no-untyped-def]
-    x = min(max(x, -_FLAT), _FLAT)
-    s, a, b = x * x, _ODD, _EVEN
-    odd = x * (a[0] + s * (a[1] + s * (a[2] + s * (a[3] + s * (a[4] + s * (a[5] + s * a[6]))))))
-    return odd / (b[0] + s * (b[1] + s * (b[2] + s * b[3])))
 
 
 @njit(inline="always", fastmath=CONTRACT)
@@ -44,7 +29,7 @@ def _propagate(pre, w, post):  # type: ignore[no-untyped-def]
             post[j] += x * w[i, j]
 
 
-@njit(cache=True, fastmath=CONTRACT)
+@njit(cache=True, **VECTORISED)
 def _act(  # type: ignore[no-untyped-def]
     sizes, weights, activity, raw, squashes, squashed, scaling, learn_from_squashed
 ):
@@ -60,7 +45,7 @@ def _act(  # type: ignore[no-untyped-def]
         _propagate(activity[start : start + n], weights[first : first + n * m].reshape(n, m), post)
         if layer < len(sizes) - 2:
             for j in range(m):
-                post[j] = _tanh(post[j])
+                post[j] = tanh(post[j])
         else:
             raw[:] = post
         first += n * m
@@ -69,7 +54,7 @@ def _act(  # type: ignore[no-untyped-def]
     action = np.empty_like(raw)
     for j in range(len(raw)):
         if squashes[j] == 0:
-            squashed[j] = _tanh(raw[j])
+            squashed[j] = tanh(raw[j])
         elif squashes[j] == 1:
             squashed[j] = np.float32(1) / (np.float32(1) + np.exp(-raw[j]))
         else:
@@ -78,6 +63,16 @@ def _act(  # type: ignore[no-untyped-def]
     if learn_from_squashed:
         activity[-len(raw) :] = squashed
     return action
+
+
+@njit(fastmath=CONTRACT)
+def _largest(w):  # type: ignore[no-untyped-def]
+    """The largest absolute weight, column by column first: unlike np.max(np.abs(w)) this vectorises."""
+    columns = np.zeros(w.shape[1], np.float32)
+    for i in range(w.shape[0]):
+        for j in range(w.shape[1]):
+            columns[j] = max(columns[j], abs(w[i, j]))
+    return np.max(columns)
 
 
 _LEARN = """
@@ -95,7 +90,7 @@ def learn(sizes, weights, coefficients, activity, normalize):
             for j in range(m):
                 w[i, j] += delta(x, post[j], w[i, j]{arguments})
         if normalize:
-            largest = np.max(np.abs(w))
+            largest = largest_of(w)
             if largest > 0:
                 w /= largest
         first += size
@@ -115,7 +110,7 @@ def compile_learning(delta: Formula, coefficients: int) -> Any:
         unpack="; ".join(f"{name} = c[{k}]" for k, name in enumerate(names)) or "pass",
         arguments="".join(f", {name}[i, j]" for name in names),
     )
-    namespace: dict[str, Any] = {"np": np, "delta": njit(delta, inline="always", fastmath=CONTRACT)}
+    namespace: dict[str, Any] = {"largest_of": _largest, "delta": njit(delta, inline="always", fastmath=CONTRACT)}
     exec(source, namespace)
     return njit(namespace["learn"], fastmath=CONTRACT)
 
@@ -158,6 +153,8 @@ class PlasticNetwork:
         self._raw = np.zeros(architecture.sizes[-1], np.float32)
         self._squashed = np.zeros(architecture.sizes[-1], np.float32)
         self._age = 0
+        self._scale = np.float32(architecture.observation_scale)
+        self._stages = make_stages(architecture.observation_shape, architecture.encoder) if architecture.encoder else ()
         self.genome = genome
 
     @property
@@ -174,7 +171,9 @@ class PlasticNetwork:
     @genome.setter
     def genome(self, genome: Array) -> None:
         self._genome = self.architecture.check_genome(genome)
-        self._coefficients = self._genome[: self.architecture.coefficient_genes]
+        end = self.architecture.coefficient_genes
+        self._coefficients = self._genome[:end]
+        self._kernels = self._genome[end : end + self.architecture.encoder_genes]
 
     def reset(self, rng: np.random.Generator | int) -> None:
         """Be born: draw the weights from ``rng`` (or a generator of that seed)."""
@@ -196,25 +195,13 @@ class PlasticNetwork:
         """The action for an observation; then learn from this very pass.
 
         Args:
-            observation: any shape that flattens to (inputs,), or an integer for discrete observations.
+            observation: any shape that flattens to (inputs,); or an integer for discrete observations; or with an
+                encoder a picture of shape (channels, height, width).
 
         Returns:
             float32 of shape (outputs,) within the action bounds, or the index of the largest output.
         """
-        inputs = self.architecture.sizes[0]
-        if self.architecture.discrete_observations:
-            index = int(observation) - self.architecture.first_observation
-            if not 0 <= index < inputs:
-                raise ValueError(
-                    f"{observation} is none of {inputs} observations from {self.architecture.first_observation} on"
-                )
-            self._activity[:inputs] = 0
-            self._activity[index] = 1
-        else:
-            flat = np.asarray(observation).ravel()
-            if flat.size != inputs:
-                raise ValueError(f"this network observes {inputs} numbers, not shape {np.shape(observation)}")
-            self._activity[:inputs] = flat
+        self._observe(observation)
         action = _act(
             self._sizes, self._flat, self._activity, self._raw,
             self._squashes, self._squashed, self._scaling, self._learn_from_squashed,
@@ -225,6 +212,36 @@ class PlasticNetwork:
         if self.architecture.discrete_actions:
             return int(np.argmax(self._raw)) + self.architecture.first_action
         return action.reshape(self.architecture.action_shape) if self.architecture.action_shape else action
+
+    def _observe(self, observation: Any) -> None:
+        """Fill the first layer's activity."""
+        architecture, inputs = self.architecture, self.architecture.sizes[0]
+        if architecture.discrete_observations:
+            index = int(observation) - architecture.first_observation
+            if not 0 <= index < inputs:
+                raise ValueError(
+                    f"{observation} is none of {inputs} observations from {architecture.first_observation} on"
+                )
+            self._activity[:inputs] = 0
+            self._activity[index] = 1
+        elif architecture.encoder:
+            picture = np.asarray(observation)
+            if picture.shape != architecture.observation_shape:
+                raise ValueError(
+                    f"this network observes pictures of shape {architecture.observation_shape} (channels, height, "
+                    f"width), not {picture.shape}"
+                )
+            if picture.dtype != np.uint8:
+                picture = picture.astype(np.float32, copy=False)
+            look(picture, self._scale, self._stages[0])
+            encode(self._stages, self._kernels, self._activity[:inputs])
+        else:
+            flat = np.asarray(observation).ravel()
+            if flat.size != inputs:
+                raise ValueError(f"this network observes {inputs} numbers, not shape {np.shape(observation)}")
+            self._activity[:inputs] = flat
+            if architecture.observation_scale != 1:
+                self._activity[:inputs] *= self._scale
 
     def _update(self) -> None:
         activity, window = self._activity, self.architecture.average_over

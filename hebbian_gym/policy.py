@@ -16,6 +16,7 @@ from typing_extensions import Self
 
 from .architecture import Architecture, Array, architecture_for, random_genome
 from .checkpoint import load_policy, save_policy
+from .encoder import Conv
 from .network import PlasticNetwork
 from .registration import importable
 
@@ -33,6 +34,23 @@ class Lifetimes:
     weights: tuple[Tensor, ...]
     age: int = 0
     history: tuple[Tensor, ...] = ()
+
+
+def encode(pictures: Tensor, kernels: Sequence[Tensor], encoder: Sequence[Conv]) -> Tensor:
+    """An encoder's features, differentiably.
+
+    Args:
+        pictures: shape (n, channels, height, width).
+        kernels: for each stage shape (filters, channels, kernel, kernel).
+        encoder: the stages.
+
+    Returns:
+        Shape (n, features), channel first.
+    """
+    for conv, kernel in zip(encoder, kernels, strict=True):
+        convolved = nn.functional.conv2d(pictures, kernel, stride=conv.stride)
+        pictures = torch.tanh(nn.functional.max_pool2d(convolved, conv.pool))  # tanh last: the same, with fewer tanhs
+    return pictures.flatten(1)
 
 
 class HebbianPolicy(nn.Module):
@@ -159,7 +177,8 @@ class HebbianPolicy(nn.Module):
         """Act, then learn, n lifetimes at once, differentiably.
 
         Args:
-            observations: shape (n, ...), flattened; or (n,) integers for discrete observations.
+            observations: shape (n, ...), flattened; or (n,) integers for discrete observations; or with an encoder
+                pictures, shape (n, channels, height, width).
             lifetimes: as they are before.
 
         Returns:
@@ -171,7 +190,10 @@ class HebbianPolicy(nn.Module):
                 observations.long() - architecture.first_observation, architecture.sizes[0]
             ).to(self.genes.dtype)
         else:
-            activity = observations.reshape(len(observations), -1).to(self.genes.dtype)
+            activity = observations.reshape(len(observations), -1).to(self.genes.dtype) * architecture.observation_scale
+            if architecture.encoder:
+                pictures = activity.reshape(-1, *architecture.observation_shape)
+                activity = encode(pictures, architecture.kernels(self.genes), architecture.encoder)
         activities = [activity]
         for weights in lifetimes.weights:
             raw = torch.bmm(activities[-1][:, None], weights)[:, 0]  # (n, 1, inputs) (n, inputs, outputs)

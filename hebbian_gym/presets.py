@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .architecture import Architecture, Array, architecture_for, random_genome
+from .encoder import Conv
 from .evaluation import Task
 from .optimizers import OpenAIES
 
 ANT_BODIES = ("AntUndamaged-v0", "AntDamagedRightFront-v0")  # those that evolution sees; the left front leg is unseen
+CAR = "CarRacingPreprocessed-v0"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Seed:
 
 
 _PAPER = {"population_size": 500, "sigma": 0.1, "learning_rate": 0.2}
+_PAPER_CAR = {**_PAPER, "population_size": 200}
+_PAPER_EYE = (Conv(6, kernel=3, pool=2), Conv(8, kernel=5, stride=2, pool=2))  # 3 x 84 x 84 to 648 features
 
 PRESETS: dict[str, Preset] = {
     "ant-hebbian": Preset(
@@ -95,6 +99,22 @@ PRESETS: dict[str, Preset] = {
         architecture={"rule": "static", "initial_weights": "evolved"},
         task={"early_stop": True, "births": "candidate"},
         optimizer=_PAPER,
+    ),
+    "car-hebbian": Preset(
+        about="Najarro & Risi (2020) on the car: pixels, an evolved encoder, plastic layers; population 200",
+        envs=(CAR,),
+        generations=300,
+        architecture={"encoder": _PAPER_EYE, "learn_from": "raw", "normalize": True},
+        task={"early_stop": True, "births": "candidate"},
+        optimizer=_PAPER_CAR,
+    ),
+    "car-static": Preset(
+        about="the paper's baseline on the car: the same encoder and strategy on fixed weights",
+        envs=(CAR,),
+        generations=300,
+        architecture={"encoder": _PAPER_EYE, "rule": "static", "initial_weights": "evolved"},
+        task={"early_stop": True, "births": "candidate"},
+        optimizer=_PAPER_CAR,
     ),
 }
 

@@ -9,6 +9,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 ANT = "hebbian_gym.envs.ant:AntEnv"
+CAR = "hebbian_gym.envs.car_racing:CarRacingEnv"
 QUARTER = 0.25  # of a lower leg: the paper's damage
 
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
@@ -19,6 +20,7 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "AntDamagedRightBack-v0": {"entry_point": ANT, "kwargs": {"damage": {"right_back": QUARTER}}},
     "AntDamaged-v0": {"entry_point": ANT, "kwargs": {}},
     "AntDamagedRandom-v0": {"entry_point": ANT, "kwargs": {"damage": "random"}},
+    "CarRacingPreprocessed-v0": {"entry_point": CAR, "kwargs": {}},
 }
 MAX_EPISODE_STEPS = 1000
 

@@ -68,7 +68,7 @@ def test_a_composed_frame_keeps_the_environments_picture(network):
     network.reset(0)
     picture = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
     life = record_lifetime(gym.make("CartPole-v1"), network)
-    frame = compose(picture, network, life)
+    frame = compose(picture, np.zeros(4, np.float32), network, life)
     np.testing.assert_array_equal(frame[:120, :160], picture)
     assert frame.shape[1] > 160
 

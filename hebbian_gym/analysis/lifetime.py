@@ -38,7 +38,7 @@ def record_lifetime(
     birth_seed: int = 0,
     weights_at: Collection[int] = (),
     frame_every: int = 0,
-    draw: Callable[[np.ndarray, PlasticNetwork, Lifetime], np.ndarray] | None = None,
+    draw: Callable[[np.ndarray, np.ndarray, PlasticNetwork, Lifetime], np.ndarray] | None = None,
     done: Callable[[], None] = lambda: None,
 ) -> Lifetime:
     """Live one episode and record it.
@@ -50,7 +50,7 @@ def record_lifetime(
         birth_seed: for the network's birth.
         weights_at: steps whose weights to keep; -1 for those at birth.
         frame_every: steps between pictures; 0 for none.
-        draw: makes the picture to keep from the environment's, the network and the lifetime so far.
+        draw: makes the picture to keep from the environment's, the observation, the network and the lifetime so far.
         done: called after each step.
     """
     life = Lifetime()
@@ -64,7 +64,7 @@ def record_lifetime(
             life.weights[step] = [layer.copy() for layer in network.weights]
         if frame_every and step % frame_every == 0:
             picture = np.asarray(env.render())
-            life.frames.append(draw(picture, network, life) if draw else picture)
+            life.frames.append(draw(picture, observation, network, life) if draw else picture)
         done()
 
     life.episode = run_episode(env, network, env_seed, birth_seed, observe)

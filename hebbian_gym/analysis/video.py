@@ -1,4 +1,4 @@
-"""A film of a lifetime: the environment's picture, the weights beside it, the reward below."""
+"""A film of a lifetime: the environment's picture, what the network sees, its weights, and below them the reward."""
 
 from __future__ import annotations
 
@@ -59,14 +59,24 @@ def film(
     return life
 
 
-def compose(picture: np.ndarray, network: PlasticNetwork, life: Lifetime) -> np.ndarray:
-    """The environment's picture, one panel of weights a layer to its right, the reward so far below."""
+def compose(picture: np.ndarray, observation: np.ndarray, network: PlasticNetwork, life: Lifetime) -> np.ndarray:
+    """The environment's picture; to its right what a network for pixels sees, and the weights; the reward below."""
     height = picture.shape[0]
-    panels = [picture] + [_layer(weights, height) for weights in network.weights]
+    seen = [_seen(observation, height)] if network.architecture.encoder else []
+    panels = [picture, *seen] + [_layer(weights, height) for weights in network.weights]
     gap = np.full((height, GAP, 3), 255, np.uint8)
     row = np.concatenate([part for panel in panels for part in (panel, gap)][:-1], axis=1)
     strip = _strip(life.rewards, row.shape[1])
     return np.concatenate([row, strip])
+
+
+def _seen(observation: np.ndarray, height: int) -> np.ndarray:
+    """The newest picture of an observation of shape (channels, rows, columns), 0 to 1 or 0 to 255, enlarged."""
+    channels = observation[-3:] if len(observation) % 3 == 0 else np.repeat(observation[-1:], 3, axis=0)
+    pixels = channels if channels.dtype == np.uint8 else np.rint(255 * channels).astype(np.uint8)
+    image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    width = round(image.width * height / image.height)
+    return np.asarray(image.resize((width, height), Image.Resampling.NEAREST))
 
 
 def _layer(weights: np.ndarray, height: int) -> np.ndarray:

@@ -1,0 +1,3 @@
+"""CarRacing from pixels, fast."""
+
+from .env import CarRacingEnv as CarRacingEnv

@@ -1,0 +1,250 @@
+"""The CarRacing environment: Gymnasium's world, our picture."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import DependencyNotInstalled
+
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # pygame greets on standard output
+try:
+    from gymnasium.envs.box2d.car_racing import CarRacing
+except (ImportError, DependencyNotInstalled) as error:
+    raise DependencyNotInstalled(
+        'CarRacing needs Box2D and pygame: pip install "hebbian-gym[car]" (wheels of box2d: CPython up to 3.13)'
+    ) from error
+
+from . import raster
+from .picture import Painter
+
+SMALLEST, LARGEST = 32, 512  # pixels: below, the score would run into the track; above, the maps would fill the memory
+DTYPES = ("float32", "uint8")
+GREY = np.array([0.2125, 0.7154, 0.0721], np.float32)  # Gymnasium's weights of red, green and blue
+PATIENCE = 20  # early stop: negative rewards in a row that the paper's code bears with
+MAX_ATTEMPTS = 1000  # at a track; one in three fails
+FRAME_REWARD = -0.1
+OFF_FIELD_REWARD = -100.0
+
+
+class CarRacingEnv(CarRacing):
+    """Gymnasium's CarRacing-v3 with a picture that costs little.
+
+    ## Description
+
+    A car seen from above follows a random track, from pixels. World, tracks, rewards and termination are those of
+    ``CarRacing-v3``, by its own code; the picture is painted by ours, straight to the asked-for size, and differs from
+    Gymnasium's by about one level in 255.
+
+    ## Action Space
+
+    ``Box([-1, 0, 0], [1, 1, 1], (3,), float32)``: steering (left to right), gas, brake. With ``continuous=False``
+    ``Discrete(5)``: nothing, right, left, gas, brake.
+
+    ## Observation Space
+
+    ``Box(0, 1, (3, 84, 84), float32)``: red, green and blue of the picture, which turns with the car. Below a bar with
+    the score, the speed, the turning rates of the four wheels, the steering angle and the turning rate of the car.
+
+    ## Rewards
+
+    -0.1 for each frame and 1000/N for each of the track's N tiles when it is first touched; -100 for the step that
+    leaves the playing field. ``info`` carries each term: ``reward_frame``, ``reward_tiles``, ``reward_off_field``;
+    also ``tiles_visited`` and ``tiles``, and at the end ``lap_finished``.
+
+    ## Starting State
+
+    At rest on a new track. The camera comes down during the first second.
+
+    ## Episode End
+
+    Terminated when ``lap_complete_percent`` of the tiles have been visited and the start is crossed, when all have
+    been visited, or when the car leaves the playing field. Truncated after 1000 steps (by the registration). With
+    ``early_stop`` (meant for evolution, not for scores) truncated at the 21st negative reward in a row, as in the code
+    of Najarro & Risi (2020).
+
+    ## Arguments
+
+    - ``size``: of the picture: a number of pixels, or (height, width); 32 to 512.
+    - ``dtype``: ``"float32"``, 0 to 1, or ``"uint8"``, 0 to 255.
+    - ``channels_first``: shape (channels, height, width), or else (height, width, channels).
+    - ``grayscale``: one channel instead of three.
+    - ``frame_skip``: frames of a step; the action is repeated, rewards are summed, one picture is painted.
+    - ``frame_stack``: pictures of an observation, newest last, along the channels.
+    - ``indicators``: whether the bar is painted.
+    - ``early_stop``: see above.
+    - ``lap_complete_percent``, ``domain_randomize``, ``continuous``, ``render_mode``: Gymnasium's own. With
+      ``lap_complete_percent=1.0`` an episode ends as in CarRacing-v0: when every tile is visited.
+
+    ``render()`` is Gymnasium's own picture, "rgb_array" or "human". ``reset(options={"randomize": False})`` keeps the
+    colours where ``domain_randomize`` is set.
+
+    ## Version History
+
+    - v0: first version, on CarRacing-v3.
+
+    Raises:
+        ValueError: for an impossible size, dtype or number, or an action that is not three finite numbers.
+        RuntimeError: if no track can be made.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 50}  # noqa: RUF012 (Gymnasium's)
+
+    def __init__(
+        self,
+        size: int | tuple[int, int] = 84,
+        dtype: str = "float32",
+        channels_first: bool = True,
+        grayscale: bool = False,
+        frame_skip: int = 1,
+        frame_stack: int = 1,
+        indicators: bool = True,
+        early_stop: bool = False,
+        lap_complete_percent: float = 0.95,
+        domain_randomize: bool = False,
+        continuous: bool = True,
+        render_mode: str | None = None,
+    ) -> None:
+        height, width = _checked_size(size)
+        if dtype not in DTYPES:
+            raise ValueError(f'dtype must be "float32" or "uint8", not {dtype!r}')
+        for name, count in (("frame_skip", frame_skip), ("frame_stack", frame_stack)):
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise ValueError(f"{name} must be a whole number, 1 or more, not {count!r}")
+        if not 0.0 <= lap_complete_percent <= 1.0:
+            raise ValueError(f"lap_complete_percent is a fraction in [0, 1], not {lap_complete_percent!r}")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f'render_mode must be "rgb_array", "human" or None, not {render_mode!r}')
+        super().__init__(render_mode, False, lap_complete_percent, domain_randomize, continuous)
+        gym.utils.EzPickle.__init__(
+            self, size, dtype, channels_first, grayscale, frame_skip, frame_stack, indicators, early_stop,
+            lap_complete_percent, domain_randomize, continuous, render_mode,
+        )  # fmt: skip
+        self._painter = Painter(width, height, indicators)
+        self._grayscale, self._channels_first = grayscale, channels_first
+        self._channels = 1 if grayscale else 3
+        self._frame_skip, self._early_stop = frame_skip, early_stop
+        self._scale = np.uint8(1) if dtype == "uint8" else np.float32(1 / 255)
+        self._stack = np.zeros((frame_stack * self._channels, height, width), dtype)
+        self._colour = np.zeros((3, height, width), dtype)
+        shape = self._stack.shape if channels_first else (height, width, len(self._stack))
+        self.observation_space = spaces.Box(0, 255 if dtype == "uint8" else 1, shape, np.dtype(dtype).type)
+        self._attempts = self._negative = 0
+        self._blind = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start on a new track; all randomness is from ``seed``, or goes on from the last one given."""
+        self._attempts = self._negative = self._rewarded = 0
+        self._blind = False
+        super().reset(seed=seed, options=options)
+        pictures = self._stack.reshape(-1, self._channels, *self._stack.shape[1:])
+        pictures[:-1] = pictures[-1]
+        return self._observation(), self._info()
+
+    def _create_track(self) -> bool:
+        self._attempts += 1
+        if self._attempts > MAX_ATTEMPTS:
+            raise RuntimeError(f"no track came about in {MAX_ATTEMPTS} attempts: reset with another seed")
+        created = super()._create_track()  # type: ignore[no-untyped-call]
+        if created:
+            self._lay_out()
+        return created
+
+    def _lay_out(self) -> None:
+        """Paint the track, and let Gymnasium's code write the colours of touched tiles where we can compare them."""
+        road: Any = self.road
+        self._is_tile = np.array([isinstance(colour, np.ndarray) for _, colour in self.road_poly])
+        self._tile_colours = np.array([tile.color for tile in road], np.float64)
+        rows = iter(self._tile_colours)
+        self.road_poly = [
+            (polygon, next(rows) if is_tile else colour)
+            for (polygon, colour), is_tile in zip(self.road_poly, self._is_tile, strict=True)
+        ]
+        for tile, row in zip(road, self._tile_colours, strict=True):
+            tile.color = row
+        self._painted_colours = self._tile_colours.copy()
+        self._painter.new_track(self.road_poly, self.bg_color, self.grass_color)
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Drive for ``frame_skip`` frames of 0.02 s."""
+        if action is None:  # so Gymnasium's reset lets the world settle
+            return super().step(None)  # type: ignore[arg-type]
+        if self.continuous:
+            action = _checked_action(action)
+        rewards = 0.0
+        for frame in range(1, self._frame_skip + 1):
+            self._blind = frame < self._frame_skip
+            _, reward, terminated, _, ended = super().step(action)
+            rewards += reward
+            if terminated:
+                break
+        if self._blind:  # the episode ended between two pictures
+            self._see()
+        info = self._info() | ended
+        left = info.get("lap_finished") is False
+        info["reward_frame"] = FRAME_REWARD * (frame - left)
+        info["reward_tiles"] = 1000.0 / len(self.track) * (self.tile_visited_count - self._rewarded)
+        info["reward_off_field"] = OFF_FIELD_REWARD * left
+        self._rewarded = self.tile_visited_count
+        self._negative = self._negative + 1 if rewards < 0.0 else 0
+        truncated = self._early_stop and self._negative > PATIENCE
+        return self._observation(), rewards, terminated, truncated, info
+
+    def _info(self) -> dict[str, Any]:
+        return {"tiles_visited": self.tile_visited_count, "tiles": len(self.track)}
+
+    def _render(self, mode: str) -> np.ndarray | None:
+        """Gymnasium's step asks for "state_pixels"; for other modes the picture is its own."""
+        if mode != "state_pixels":
+            return super()._render(mode)
+        if not self._blind:
+            self._see()
+        return None
+
+    def _see(self) -> None:
+        """Append the present picture to the stack."""
+        touched = np.flatnonzero(self._tile_colours[:, 0] != self._painted_colours[:, 0])
+        if touched.size:
+            self._painted_colours[touched] = self._tile_colours[touched]
+            self._painter.recolour(np.flatnonzero(self._is_tile)[touched], self._tile_colours[touched])
+        assert self.car is not None
+        picture = self._painter.paint(self.car, self.t, self.reward)
+        self._stack[: -self._channels] = self._stack[self._channels :]
+        if self._grayscale:
+            raster.unpack(picture, self._colour, self._scale)
+            grey = np.tensordot(GREY, self._colour, 1)
+            self._stack[-1] = np.rint(grey) if self._stack.dtype == np.uint8 else grey
+        else:
+            raster.unpack(picture, self._stack[-3:], self._scale)
+
+    def _observation(self) -> np.ndarray:
+        if self._channels_first:
+            return self._stack.copy()
+        return np.ascontiguousarray(self._stack.transpose(1, 2, 0))
+
+
+def _checked_size(size: Any) -> tuple[int, int]:
+    """Height and width, or ValueError."""
+    both = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, tuple | list) else ()
+    if len(both) != 2 or not all(isinstance(n, int) and SMALLEST <= n <= LARGEST for n in both):
+        raise ValueError(
+            f"size must be a number of pixels from {SMALLEST} to {LARGEST}, or (height, width) of such, not {size!r}"
+        )
+    return both
+
+
+def _checked_action(action: Any) -> np.ndarray:
+    """The action as float64 of shape (3,), or ValueError."""
+    try:
+        checked = np.asarray(action).astype(np.float64, casting="same_kind")
+    except (TypeError, ValueError):
+        checked = np.full(3, np.nan)
+    if checked.shape != (3,) or not all(map(math.isfinite, checked.tolist())):
+        raise ValueError(f"the car takes 3 finite numbers (steering, gas, brake), not {action!r}")
+    return checked
