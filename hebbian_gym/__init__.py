@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .optimizers import Population as Population
     from .policy import HebbianPolicy as HebbianPolicy
     from .policy import StaticPolicy as StaticPolicy
+    from .pretrained import load_pretrained as load_pretrained
     from .rollout import Episode as Episode
     from .rollout import run_episode as run_episode
     from .rules import RULES as RULES
@@ -43,6 +44,7 @@ _HOMES = {  # public name to the module it is imported from on first use, so tha
     "Population": "optimizers",
     "HebbianPolicy": "policy",
     "StaticPolicy": "policy",
+    "load_pretrained": "pretrained",
     "Episode": "rollout",
     "run_episode": "rollout",
     "RULES": "rules",

@@ -30,6 +30,10 @@ app = typer.Typer(
 )  # fmt: skip
 console = Console()
 
+Policy = Annotated[
+    str,
+    typer.Argument(help="A policy's file, such as runs/ant-hebbian/policy.npz, or the name of a ready-evolved one."),
+]
 Workers = Annotated[int, typer.Option(help="Worker processes.", min=1)]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, for scripts.")]
 EnvKwargs = Annotated[
@@ -140,7 +144,7 @@ def presets() -> None:
 
 @app.command()
 def evaluate(
-    policy: Annotated[Path, typer.Argument(help="A policy's file, such as runs/ant-hebbian/policy.npz.")],
+    policy: Policy,
     env: Annotated[
         list[str] | None, typer.Option(help="Bodies; repeat for several. Default: the policy's own.")
     ] = None,
@@ -161,7 +165,7 @@ def evaluate(
     from .presets import Seed as Evolved
     from .progress import Counter
 
-    architecture, genome, meta = load_policy(policy)
+    architecture, genome, meta = load_policy(_file(policy))
     names: list[str | None] = [*env] if env else [None]
     bodies = [_body(name, env_kwargs, policy, meta) for name in names]
     results = {}
@@ -185,7 +189,7 @@ def evaluate(
             name: {key: getattr(result, key).tolist() for key in ("score", "distance", "steps")}
             for name, result in results.items()
         }
-        _write_json(json_file, {"policy": str(policy), "seed": seed, "episodes": episodes, "results": data})
+        _write_json(json_file, {"policy": policy, "seed": seed, "episodes": episodes, "results": data})
 
 
 def _spread(values: Any, digits: int = 0) -> str:
@@ -194,7 +198,7 @@ def _spread(values: Any, digits: int = 0) -> str:
 
 @app.command()
 def record(
-    policy: Annotated[Path, typer.Argument(help="A policy's file.")],
+    policy: Policy,
     env: Annotated[str | None, typer.Option(help="Body; default the policy's own.")] = None,
     env_kwargs: EnvKwargs = None,
     out: Annotated[Path, typer.Option(help="Film to write, .mp4 or .gif.")] = Path("lifetime.mp4"),
@@ -206,7 +210,7 @@ def record(
     from .network import PlasticNetwork
     from .progress import Counter
 
-    architecture, genome, meta = load_policy(policy)
+    architecture, genome, meta = load_policy(_file(policy))
     body = _body(env, env_kwargs, policy, meta)
     with Counter(console, f"filming {out}", body.max_episode_steps, "steps") as count:
         life = film(body, PlasticNetwork(architecture, genome), out, seed, seed, count)
@@ -247,7 +251,15 @@ def demo(
     demo.show(console, run_dir, workers)
 
 
-def _body(env: str | None, kwargs: str | None, policy: Path, meta: dict[str, Any]) -> EnvSpec:
+def _file(policy: str) -> Path:
+    """The file of a policy that is given by its path or, if there is no such file, by its name."""
+    from .pretrained import pretrained_path
+
+    is_path = Path(policy).exists() or Path(policy).suffix
+    return Path(policy) if is_path else pretrained_path(policy)
+
+
+def _body(env: str | None, kwargs: str | None, policy: str, meta: dict[str, Any]) -> EnvSpec:
     """The environment of that name, or the policy's own, with these arguments."""
     import copy
 

@@ -57,7 +57,7 @@ def test_envs_lists_every_id_and_writes_specs(tmp_path):
 
 def test_presets_lists_the_papers():
     shown = CliRunner().invoke(app, ["presets"]).output
-    assert all(name in shown for name in ("ant-hebbian", "ant-hebbian-paper", "ant-static"))
+    assert all(name in shown for name in ("ant-hebbian", "ant-hebbian-paper", "ant-static", "car-hebbian", "car-static"))
 
 
 def test_train_writes_policy_log_and_config(evolved):
@@ -82,6 +82,15 @@ def test_evaluate_writes_every_episode(evolved, tmp_path):
     assert scores == hebbian_gym.evaluate(policy, "CartPole-v1", episodes=3, seed=1).score.tolist()
 
 
+def test_arguments_of_an_environment_are_json(evolved):
+    policy = evolved / "policy.npz"
+    evaluate = ["evaluate", policy, "--episodes", 1, "--workers", 1, "--env-kwargs"]
+    assert "CartPole-v1" in run(*evaluate, '{"sutton_barto_reward": true}')
+    assert "must be a JSON object" in run(*evaluate, "nonsense", status=2)
+    assert "must be a JSON object" in run(*evaluate, "[1]", status=2)
+    assert "could not be made" in run(*evaluate, '{"wings": 2}', status=2)
+
+
 def test_record_films_a_lifetime_with_its_weights(tmp_path):
     policy = hebbian_gym.HebbianPolicy.for_env("AntUndamaged-v0", hidden=(8,))
     policy.genome = 0 * policy.genome
@@ -90,6 +99,23 @@ def test_record_films_a_lifetime_with_its_weights(tmp_path):
     frames = imageio.imread(tmp_path / "ant.gif", index=None)
     assert frames.shape[0] > 10
     assert frames.shape[2] > 320  # the weights stand beside the ant's picture
+
+
+def test_the_car_is_evolved_from_pixels_scored_and_filmed(tmp_path):
+    folder = tmp_path / "car"
+    train = ["train", "--preset", "car-hebbian", "--population", 2, "--workers", 1, "--run-dir", folder]
+    run(*train, "--generations", 1)
+    run("train", "--resume", folder, "--workers", 1, "--generations", 2)
+    policy = hebbian_gym.HebbianPolicy.load(folder / "policy.npz")
+    assert policy.genome.size == 458_002
+    full_laps = ["--env-kwargs", '{"lap_complete_percent": 1.0}']
+    printed = run("evaluate", folder / "policy.npz", "--episodes", 1, "--workers", 1, *full_laps)
+    assert "CarRacingPreprocessed-v0" in printed
+    assert "1000" in printed  # steps: no early stop
+    run("record", folder / "policy.npz", "--out", tmp_path / "car.gif", "--env-kwargs", '{"early_stop": true}')
+    frames = imageio.imread(tmp_path / "car.gif", index=None)
+    assert frames.shape[1] > 400
+    assert frames.shape[2] > 600 + 400  # what the network sees, and its weights, beside Gymnasium's picture
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,150 @@
+"""Make a ready-evolved policy of a run: the file, and a card with how it came about and what it scores.
+
+python -m hebbian_gym.pretrained.publish runs/car-hebbian car-hebbian
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from .. import __version__
+from ..checkpoint import load_policy, save_policy
+from ..evaluation import evaluate
+from ..presets import CAR, Seed
+from . import FOLDER
+
+EPISODES, SEED = 100, 1
+ANT_DISTANCE = 0.0165  # m for a unit of progress
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a policy is scored on.
+
+    Attributes:
+        what: in words.
+        env: ID.
+        kwargs: arguments of the environment.
+    """
+
+    what: str
+    env: str
+    kwargs: dict[str, Any]
+
+
+ANT_TRIALS = (
+    Trial("undamaged (seen)", "AntUndamaged-v0", {}),
+    Trial("right front leg short (seen)", "AntDamagedRightFront-v0", {}),
+    Trial("left front leg short (unseen)", "AntDamagedLeftFront-v0", {}),
+    Trial("left back leg short (unseen)", "AntDamagedLeftBack-v0", {}),
+    Trial("right back leg short (unseen)", "AntDamagedRightBack-v0", {}),
+)
+CAR_TRIALS = (
+    Trial("95% of the tiles end a lap, as in CarRacing-v3", CAR, {}),
+    Trial("all tiles end an episode, as in CarRacing-v0", CAR, {"lap_complete_percent": 1.0}),
+)
+
+
+def publish(run_dir: Path, name: str, workers: int, folder: Path = FOLDER) -> dict[str, Any]:
+    """Score a run's best mean genome and write its file and its card.
+
+    Args:
+        run_dir: of a run made by ``hebbian-gym train``.
+        name: of the ready-evolved policy.
+        workers: processes.
+        folder: where to.
+
+    Returns:
+        The card.
+    """
+    architecture, genome, meta = load_policy(run_dir / "policy.npz")
+    config = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
+    card = {
+        "name": name,
+        **_history(run_dir, meta["about"]["generation"]),
+        "config": config,
+        "hebbian_gym": __version__,
+    }
+    trials = CAR_TRIALS if CAR in config["preset"]["envs"] else ANT_TRIALS
+    card["genes"], card["episodes"], card["seed"] = len(genome), EPISODES, SEED
+    card["scores"] = []
+    for trial in trials:
+        spec = copy.deepcopy(gym.spec(trial.env))
+        spec.kwargs = {**spec.kwargs, **trial.kwargs}
+        scores = evaluate(Seed(architecture, genome), spec, EPISODES, SEED, workers).score
+        card["scores"].append({**vars(trial), "mean": float(scores.mean()), "sd": float(scores.std())})
+    save_policy(folder / f"{name}.npz", architecture, genome, meta["env"], **meta["about"])
+    (folder / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    (folder / f"{name}.md").write_text(as_markdown(card), encoding="utf-8")
+    return card
+
+
+def _history(run_dir: Path, generation: int) -> dict[str, Any]:
+    """What the run's log tells of the genome of a generation."""
+    with (run_dir / "log.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if int(row["generation"]) < generation]
+    every = max(1, len(rows) // 20)
+    curve = [{"generation": int(row["generation"]) + 1, "fitness": float(row["fitness/mean"])} for row in rows[::every]]
+    return {
+        "generation": generation,
+        "env_steps": int(rows[-1]["time/env_steps"]),
+        "hours": round(sum(float(row["time/seconds"]) for row in rows) / 3600, 2),
+        "curve": curve,
+    }
+
+
+def as_markdown(card: dict[str, Any]) -> str:
+    """A card to be read."""
+    config = card["config"]
+    preset = config["preset"]
+    metres = any(score["env"].startswith("Ant") for score in card["scores"])
+    rows = [
+        f"| {score['what']} | {score['mean']:.0f} +- {score['sd']:.0f} |"
+        + (f" {score['mean'] * ANT_DISTANCE:.1f} m |" if metres else "")
+        for score in card["scores"]
+    ]
+    head = ["| on | score | distance |", "|---|---|---|"] if metres else ["| on | score |", "|---|---|"]
+    curve = ", ".join(f"{point['generation']}: {point['fitness']:.0f}" for point in card["curve"])
+    settings = {key: preset[key] for key in ("architecture", "genome_scale", "task", "optimizer")}
+    return "\n".join(
+        [
+            f"# {card['name']}",
+            "",
+            f"The mean genome ({card['genes']:,} genes) of generation {card['generation']}, the one that did best on "
+            f"held-out births, of one run on {' and '.join(preset['envs'])}, seed {config['seed']}: "
+            f"{card['env_steps']:,} env-steps, {card['hours']:.1f} hours of wall time.",
+            "",
+            *head,
+            *rows,
+            "",
+            f"Mean and standard deviation over {card['episodes']} lifetimes whose births and resets evolution never "
+            f"used (seed {card['seed']}), without early stop.",
+            "",
+            f"Population mean in evolution, with early stop, by generation: {curve}.",
+            "",
+            f"Settings: `{json.dumps(settings)}`; hebbian-gym {card['hebbian_gym']}.",
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    """Publish a run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    print(as_markdown(publish(arguments.run_dir, arguments.name, arguments.workers)))
+
+
+if __name__ == "__main__":
+    main()
