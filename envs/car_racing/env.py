@@ -115,7 +115,7 @@ class CarRacingEnv(CarRacing):
         for name, count in (("frame_skip", frame_skip), ("frame_stack", frame_stack)):
             if isinstance(count, bool) or not isinstance(count, int) or count < 1:
                 raise ValueError(f"{name} must be a whole number, 1 or more, not {count!r}")
-        if not 0.0 <= lap_complete_percent <= 1.0:
+        if not isinstance(lap_complete_percent, float | int) or not 0.0 <= lap_complete_percent <= 1.0:
             raise ValueError(f"lap_complete_percent is a fraction in [0, 1], not {lap_complete_percent!r}")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f'render_mode must be "rgb_array", "human" or None, not {render_mode!r}')
@@ -134,15 +134,17 @@ class CarRacingEnv(CarRacing):
         shape = self._stack.shape if channels_first else (height, width, len(self._stack))
         self.observation_space = spaces.Box(0, 255 if dtype == "uint8" else 1, shape, np.dtype(dtype).type)
         self._attempts = self._negative = 0
-        self._blind = False
+        self._blind = self._settling = False
+        self._printed = 0.0  # score, as the latest picture shows it
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start on a new track; all randomness is from ``seed``, or goes on from the last one given."""
         self._attempts = self._negative = self._rewarded = 0
-        self._blind = False
+        self._blind, self._settling = False, True
         super().reset(seed=seed, options=options)
+        self._settling = False
         pictures = self._stack.reshape(-1, self._channels, *self._stack.shape[1:])
         pictures[:-1] = pictures[-1]
         return self._observation(), self._info()
@@ -173,10 +175,9 @@ class CarRacingEnv(CarRacing):
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Drive for ``frame_skip`` frames of 0.02 s."""
-        if action is None:  # so Gymnasium's reset lets the world settle
-            return super().step(None)  # type: ignore[arg-type]
-        if self.continuous:
-            action = _checked_action(action)
+        if self._settling:  # Gymnasium's reset takes a step without an action
+            return super().step(action)
+        action = _checked_action(action) if self.continuous else _checked_choice(action, self.action_space)
         rewards = 0.0
         for frame in range(1, self._frame_skip + 1):
             self._blind = frame < self._frame_skip
@@ -203,6 +204,7 @@ class CarRacingEnv(CarRacing):
         """Gymnasium's step asks for "state_pixels"; for other modes the picture is its own."""
         if mode != "state_pixels":
             return super()._render(mode)
+        self._printed = self.reward  # the frame's own -0.1 comes later
         if not self._blind:
             self._see()
         return None
@@ -214,7 +216,7 @@ class CarRacingEnv(CarRacing):
             self._painted_colours[touched] = self._tile_colours[touched]
             self._painter.recolour(np.flatnonzero(self._is_tile)[touched], self._tile_colours[touched])
         assert self.car is not None
-        picture = self._painter.paint(self.car, self.t, self.reward)
+        picture = self._painter.paint(self.car, self.t, self._printed)
         self._stack[: -self._channels] = self._stack[self._channels :]
         if self._grayscale:
             raster.unpack(picture, self._colour, self._scale)
@@ -226,7 +228,7 @@ class CarRacingEnv(CarRacing):
     def _observation(self) -> np.ndarray:
         if self._channels_first:
             return self._stack.copy()
-        return np.ascontiguousarray(self._stack.transpose(1, 2, 0))
+        return self._stack.transpose(1, 2, 0).copy()
 
 
 def _checked_size(size: Any) -> tuple[int, int]:
@@ -248,3 +250,10 @@ def _checked_action(action: Any) -> np.ndarray:
     if checked.shape != (3,) or not all(map(math.isfinite, checked.tolist())):
         raise ValueError(f"the car takes 3 finite numbers (steering, gas, brake), not {action!r}")
     return checked
+
+
+def _checked_choice(action: Any, choices: spaces.Space[Any]) -> Any:
+    """The action, or ValueError."""
+    if not choices.contains(action):
+        raise ValueError(f"the car takes a whole number from 0 to 4 (nothing, right, left, gas, brake), not {action!r}")
+    return action

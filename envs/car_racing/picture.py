@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,6 @@ class Painter:
         self._behind, self._free = np.zeros_like(self.picture), np.zeros(self.picture.shape, np.uint16)
         self._meadow_colours: list[list[int]] = []
         self._indicators = indicators
-        self._scores: dict[str, tuple[tuple[slice, slice], Texels]] = {}
         hull, corners = padded(HULL)
         shapes = 2 * WHEELS + len(HULL) + (INDICATORS if indicators else 0)
         self._polygons = np.zeros((shapes, MOST_CORNERS, 2))
@@ -178,7 +178,7 @@ class Painter:
         self._free[:] = raster.WHOLE
         raster.paint(self.picture, self._free, self._behind, self._polygons, self._corners, self._colours)
         if self._indicators:
-            region, digits = self._score(f"{score:04.0f}")
+            region, digits = _score(f"{score:04.0f}", self.width, self.height)
             self.picture[region] = digits
         return self.picture
 
@@ -199,28 +199,30 @@ class Painter:
             self.picture,
         )  # fmt: skip
 
-    def _score(self, text: str) -> tuple[tuple[slice, slice], Texels]:
-        """Where a score is printed, and its pixels."""
-        if text not in self._scores:
-            letters, box = _letters(text)
-            rows, columns = _averages(WINDOW_H, self.height), _averages(WINDOW_W, self.width)
-            pixels = np.rint(rows[:, box.top : box.bottom] @ letters @ columns[:, box.left : box.right].T)
-            region = (slice(math.floor(box.top * self.height / WINDOW_H), self.height),
-                      slice(0, math.ceil(box.right * self.width / WINDOW_W)))  # fmt: skip
-            self._scores[text] = region, raster.pack(shown(np.repeat(pixels[region][..., None], 3, axis=2)))
-        return self._scores[text]
+
+@cache
+def _score(text: str, width: int, height: int) -> tuple[tuple[slice, slice], Texels]:
+    """Where a score is printed in a picture of this size, and the pixels there."""
+    letters, box = _letters(text)
+    rows, columns = _averages(WINDOW_H, height), _averages(WINDOW_W, width)
+    pixels = np.rint(rows[:, box.top : box.bottom] @ letters @ columns[:, box.left : box.right].T)
+    region = slice(math.floor(box.top * height / WINDOW_H), height), slice(0, math.ceil(box.right * width / WINDOW_W))
+    return region, raster.pack(shown(np.repeat(pixels[region][..., None], 3, axis=2)))
 
 
 def _letters(text: str) -> tuple[np.ndarray, pygame.Rect]:
-    """A score as Gymnasium prints it: brightness, shape (height, width), and where in its window."""
+    """A score as Gymnasium prints it: brightness, shape (height, width), and where in its window, which cuts it."""
     if not pygame.font.get_init():
         pygame.font.init()
     surface = pygame.font.Font(pygame.font.get_default_font(), TEXT_SIZE).render(text, True, (255,) * 3, (0,) * 3)
     box = surface.get_rect()
     box.center = TEXT_CENTRE
-    return pygame.surfarray.array3d(surface)[..., 0].T, box
+    left = max(-box.left, 0)  # of six digits or more
+    letters = pygame.surfarray.array3d(surface)[left:, :, 0].T
+    return letters, pygame.Rect(box.left + left, box.top, box.width - left, box.height)
 
 
+@cache
 def _averages(many: int, few: int) -> np.ndarray:
     """The matrix that averages ``many`` pixels of a line into ``few``, by the area that they share."""
     edges = np.arange(few + 1) * many / few

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 Texels = NDArray[np.uint64]
 
 FIELD = 21  # bits between the channels of a texel
-SUBROWS = 4  # lines per texel on which a polygon's coverage is taken
 WHOLE = 256  # full coverage
 FRACTION = 6  # bits of a position between two texels
 _POINT = 20  # bits of a position after the binary point
 _UNIT = 1 << _POINT
 _ALL, _MASK = np.uint64(WHOLE), np.uint64(0xFF | 0xFF << FIELD | 0xFF << 2 * FIELD)
-_BYTE, _HALF = np.uint64(8), np.uint64(128 * (1 | 1 << FIELD | 1 << 2 * FIELD))
-_WEIGHTS, _HALF_WEIGHT = np.uint64(2 * FRACTION), np.uint64(2048 * (1 | 1 << FIELD | 1 << 2 * FIELD))
+_ONES = np.uint64(1 | 1 << FIELD | 1 << 2 * FIELD)  # 1 in each channel
+_BYTE, _HALF, _BORROW = np.uint64(8), np.uint64(128) * _ONES, np.uint64(256 << 8) * _ONES
+_WEIGHTS, _HALF_WEIGHT = np.uint64(2 * FRACTION), np.uint64(2048) * _ONES
 _GREEN, _BLUE, _CHANNEL = np.uint64(FIELD), np.uint64(2 * FIELD), np.uint64(0xFF)
 
 
@@ -41,42 +41,59 @@ def _extent(polygon):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _cover(polygon, cover, row, width, top, bottom):  # type: ignore[no-untyped-def]
-    """Add a convex polygon's coverage of a row's texels, 0 to 1, to ``cover``.
+def _cover(polygon, cover, row, width):  # type: ignore[no-untyped-def]
+    """Write a convex polygon's coverage of a row's texels, 0 to 1, to ``cover``; it is exact.
 
-    It is taken on a few lines within the part of the row that the polygon reaches from ``top`` to ``bottom``; along a
-    line it is exact.
+    An edge that goes down adds all to the right of it, one that goes up takes it away, or the other way round. So
+    ``cover`` first holds by how much each texel is covered more than the one to its left.
+
+    Args:
+        polygon: corners (x, y) in texels.
+        cover: zeros, one more than texels in the row.
+        row: number of the row.
+        width: of the row.
 
     Returns:
-        The first and the last texel covered; first > last if there is none.
+        The first and the last texel written; first > last if there is none.
     """
     first, last = width, -1
-    corners = len(polygon)
-    start = max(top, row)
-    weight = (min(bottom, row + 1.0) - start) / SUBROWS
-    for subrow in range(SUBROWS):
-        y = start + (subrow + 0.5) * weight
-        left, right = np.inf, -np.inf
-        before = corners - 1
-        for k in range(corners):
-            above, below = polygon[before, 1] - y, polygon[k, 1] - y
-            if (above <= 0) != (below <= 0):
-                x = (polygon[before, 0] * below - polygon[k, 0] * above) / (below - above)
-                left, right = min(left, x), max(right, x)
-            before = k
-        left, right = max(left, 0.0), min(right, float(width))
-        if left >= right:
+    before = len(polygon) - 1
+    for k in range(len(polygon)):
+        x, y, to_x, to_y = polygon[before, 0], polygon[before, 1], polygon[k, 0], polygon[k, 1]
+        before = k
+        begin, end = min(max(y, row), row + 1.0), min(max(to_y, row), row + 1.0)
+        if begin == end:
             continue
-        i, j = int(left), min(int(right), width - 1)
-        first, last = min(first, i), max(last, j)
-        if i == j:
-            cover[i] += (right - left) * weight
-            continue
-        cover[i] += (i + 1 - left) * weight
-        for inner in range(i + 1, j):
-            cover[inner] += weight
-        cover[j] += (right - j) * weight
+        slope = (to_x - x) / (to_y - y)
+        begin_x, end_x = x + (begin - y) * slope, x + (end - y) * slope
+        left, right = min(begin_x, end_x), max(begin_x, end_x)
+        first, last = min(first, max(int(left), 0)), max(last, min(int(right), width - 1))
+        for i in range(max(int(left), 0), min(int(right), width - 1) + 1):
+            near, far = max(left, i), min(right, i + 1.0)
+            part = (end - begin) * ((far - near) / (right - left) if right > left else 1.0)
+            here = part * (i + 1 - (near + far) / 2)
+            cover[i] += here
+            cover[i + 1] += part - here
+        if left < 0:
+            cover[0] += (end - begin) * ((min(right, 0.0) - left) / (right - left) if right > left else 1.0)
+    covered = 0.0
+    for i in range(first, last + 1):
+        covered += cover[i]
+        cover[i] = abs(covered)
+    cover[last + 1] = 0.0
     return first, last
+
+
+@njit(cache=True, error_model="numpy")
+def _exchanged(texel, amount, old, new):  # type: ignore[no-untyped-def]
+    """A texel in which ``new`` has replaced ``old`` in this amount of ``WHOLE``, each channel kept within 0 to 255.
+
+    The texel may hold less of ``old`` than that: by the rounding of earlier exchanges, or because it is covered.
+    """
+    sums = (texel * _ALL + amount * new + _HALF + _BORROW - amount * old) >> _BYTE  # 256 more in each channel
+    too_large = (sums >> np.uint64(9)) & _ONES
+    not_negative = ((sums >> _BYTE) & _ONES) | too_large
+    return (sums | too_large * _CHANNEL) & (not_negative * _CHANNEL)
 
 
 @njit(cache=True, error_model="numpy")
@@ -95,19 +112,18 @@ def paint(texels, free, ground, polygons, corners, colours):  # type: ignore[no-
         colours: packed, shape (n,).
     """
     height, width = texels.shape
-    cover = np.zeros(width)  # all zero between rows
+    cover = np.zeros(width + 1)  # all zero between rows
     for n in range(len(polygons) - 1, -1, -1):
         polygon = polygons[n, : corners[n]]
         _, _, top, bottom = _extent(polygon)
         for row in range(max(int(top), 0), min(int(bottom), height - 1) + 1):
-            first, last = _cover(polygon, cover, row, width, top, bottom)
+            first, last = _cover(polygon, cover, row, width)
             for i in range(first, last + 1):
                 amount = min(np.uint64(cover[i] * WHOLE + 0.5), np.uint64(free[row, i]))
                 cover[i] = 0.0
                 if amount:
                     free[row, i] -= amount
-                    gained = texels[row, i] * _ALL + amount * colours[n] + _HALF
-                    texels[row, i] = ((gained - amount * ground[row, i]) >> _BYTE) & _MASK
+                    texels[row, i] = _exchanged(texels[row, i], amount, ground[row, i], colours[n])
 
 
 @njit(cache=True, error_model="numpy")
@@ -129,17 +145,16 @@ def recolour(texels, polygons, corners, old, new):  # type: ignore[no-untyped-de
     Where another polygon covers one, that one's share is taken for its own.
     """
     height, width = texels.shape
-    cover = np.zeros(width)  # all zero between rows
+    cover = np.zeros(width + 1)  # all zero between rows
     for n in range(len(polygons)):
         polygon = polygons[n, : corners[n]]
         _, _, top, bottom = _extent(polygon)
         for row in range(max(int(top), 0), min(int(bottom), height - 1) + 1):
-            first, last = _cover(polygon, cover, row, width, top, bottom)
+            first, last = _cover(polygon, cover, row, width)
             for i in range(first, last + 1):
                 amount = np.uint64(cover[i] * WHOLE + 0.5)
                 cover[i] = 0.0
-                gained = texels[row, i] * _ALL + amount * new[n] + _HALF
-                texels[row, i] = ((gained - amount * old[n]) >> _BYTE) & _MASK
+                texels[row, i] = _exchanged(texels[row, i], amount, old[n], new[n])
 
 
 @njit(cache=True, error_model="numpy")

@@ -1,0 +1,61 @@
+"""How fast we are, each figure beside a peer's, measured in the same run.
+
+A repetition measures ours, then the peer; the figures are medians over repetitions. What one core does is measured in
+CPU time, so that other programs on the machine disturb it less; what two workers do, in wall time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .ant import ant_env_step, ant_inner_loop
+from .car import car_encoder, car_env_step, car_inner_loop, car_reset
+from .measurement import Measurement
+from .rule import hebbian_kernel_ant, hebbian_kernel_car
+from .strategy import es_ask_tell_ant, es_ask_tell_car
+from .table import as_table, machine
+from .workers import workers_2
+
+__all__ = ["BENCHMARKS", "Measurement", "as_table", "machine", "run"]
+
+BENCHMARKS: dict[str, Callable[..., Measurement]] = {
+    "ant-env-step": ant_env_step,
+    "ant-inner-loop": ant_inner_loop,
+    "car-env-step": car_env_step,
+    "car-reset": car_reset,
+    "car-inner-loop": car_inner_loop,
+    "car-encoder": car_encoder,
+    "hebbian-kernel-ant": hebbian_kernel_ant,
+    "hebbian-kernel-car": hebbian_kernel_car,
+    "es-ask-tell-ant": es_ask_tell_ant,
+    "es-ask-tell-car": es_ask_tell_car,
+    "workers-2": workers_2,
+}
+"""Each takes ``repetitions``, and ``size``: how much one repetition does."""
+
+
+def run(
+    names: Sequence[str] | None = None, repetitions: int = 5, progress: Callable[[str], None] | None = None
+) -> list[Measurement]:
+    """Measure.
+
+    Args:
+        names: which of :data:`BENCHMARKS`; all by default.
+        repetitions: of each measurement.
+        progress: called with a benchmark's name before it begins.
+
+    Raises:
+        ValueError: for a name that is none of them, or no repetition.
+        DependencyNotInstalled: if the peer, or what an environment needs, is missing.
+    """
+    names = list(names or BENCHMARKS)
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        raise ValueError(f"unknown benchmark {unknown[0]!r}: choose from {', '.join(BENCHMARKS)}")
+    if repetitions < 1:
+        raise ValueError(f"repetitions must be 1 or more, not {repetitions}")
+    measurements = []
+    for name in names:
+        if progress is not None:
+            progress(name)
+        measurements.append(BENCHMARKS[name](repetitions))
+    return measurements

@@ -1,0 +1,81 @@
+"""Measurements as a table, and the machine they were taken on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.box import SIMPLE
+from rich.table import Table
+
+from .ant import PEER_PACKAGE
+from .measurement import Measurement
+
+_PACKAGES = {  # as machine() calls them, to the distributions that they may come in
+    "numpy": ("numpy",),
+    "numba": ("numba",),
+    "torch": ("torch",),
+    "gymnasium": ("gymnasium",),
+    "pybullet": ("pybullet",),
+    PEER_PACKAGE: (PEER_PACKAGE,),
+    "Box2D": ("box2d", "box2d-py"),
+    "opencv": ("opencv-python-headless", "opencv-python"),
+}
+
+
+def as_table(measurements: Sequence[Measurement]) -> Table:
+    """The measurements, what they are of and the machine they were taken on, for a rich console."""
+    legend = [f"{m.name}: {m.what}" for m in measurements]
+    table = Table(box=SIMPLE, caption="\n".join([*legend, "", machine()]), caption_justify="left", pad_edge=False)
+    for name in ("benchmark", "ours", "peer", "unit", "ratio", "target", "met"):
+        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True)
+    for m in measurements:
+        target = "" if m.target is None else f"{_SIGNS[m.better]} {m.target:.3g}"
+        target += f" {m.unit}" if m.target_of == "ours" else ""
+        table.add_row(m.name, _figure(m.ours), _figure(m.peer), m.unit, f"{m.ratio:.3f}", target, _yes_or_no(m.met))
+        if m.stretch is not None:
+            reached = m.ratio <= m.stretch if m.better == "lower" else m.ratio >= m.stretch
+            table.add_row("", "", "", "", "stretch", f"{_SIGNS[m.better]} {m.stretch:.3g}", _yes_or_no(reached))
+        if m.floor is not None:
+            table.add_row("  of it, physics", _figure(m.floor), "", m.unit)
+        if m.memory_mb is not None:
+            limit = "" if m.memory_target_mb is None else f"<= {m.memory_target_mb:g} MiB"
+            table.add_row("  memory", _figure(m.memory_mb), "", "MiB", "", limit)
+    return table
+
+
+_NUMBERS = ("ours", "peer", "ratio")
+_SIGNS = {"lower": "<=", "higher": ">="}
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _yes_or_no(answer: bool | None) -> str:
+    return {True: "yes", False: "no", None: ""}[answer]
+
+
+def machine() -> str:
+    """Processor, cores and the versions that matter, in a line."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    versions = [f"Python {platform.python_version()}"]
+    versions += [f"{name} {_version(*distributions)}" for name, distributions in _PACKAGES.items()]
+    return f"{model}, {os.cpu_count()} cores, {', '.join(versions)}"
+
+
+def _version(*distributions: str) -> str:
+    """Of the first that is installed."""
+    for distribution in distributions:
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            pass
+    return "not installed"
