@@ -60,7 +60,10 @@ class Seed:
 
 _PAPER = {"population_size": 500, "sigma": 0.1, "learning_rate": 0.2}
 _PAPER_CAR = {**_PAPER, "population_size": 200}
-_PAPER_EYE = (Conv(6, kernel=3, pool=2), Conv(8, kernel=5, stride=2, pool=2))  # 3 x 84 x 84 to 648 features
+_PAPER_EYE: dict[str, Any] = {
+    "encoder": (Conv(6, kernel=3, pool=2), Conv(8, kernel=5, stride=2, pool=2))
+}  # to 648 features
+_PAPER_DRIVER: dict[str, Any] = {**_PAPER_EYE, "learn_from": "raw", "normalize": True}
 
 PRESETS: dict[str, Preset] = {
     "ant-hebbian": Preset(
@@ -101,10 +104,27 @@ PRESETS: dict[str, Preset] = {
         optimizer=_PAPER,
     ),
     "car-hebbian": Preset(
-        about="Najarro & Risi (2020) on the car: pixels, an evolved encoder, plastic layers; population 200",
+        about="the setting of our longest run on the car, from pixels: mirrored pairs share births, smaller steps",
+        envs=(CAR,),
+        generations=1000,
+        architecture=_PAPER_DRIVER,
+        genome_scale=0.3,
+        task={"early_stop": True, "births": "pair"},
+        optimizer={
+            "population_size": 200,
+            "sigma": 0.1,
+            "learning_rate": 0.1,
+            "learning_rate_decay": 0.99,
+            "learning_rate_floor": 0.02,
+            "sigma_decay": 0.9995,
+            "sigma_floor": 0.03,
+        },
+    ),
+    "car-hebbian-paper": Preset(
+        about="Najarro & Risi (2020) on the car: SGD, population 200, each candidate its own births",
         envs=(CAR,),
         generations=300,
-        architecture={"encoder": _PAPER_EYE, "learn_from": "raw", "normalize": True},
+        architecture=_PAPER_DRIVER,
         task={"early_stop": True, "births": "candidate"},
         optimizer=_PAPER_CAR,
     ),
@@ -112,7 +132,7 @@ PRESETS: dict[str, Preset] = {
         about="the paper's baseline on the car: the same encoder and strategy on fixed weights",
         envs=(CAR,),
         generations=300,
-        architecture={"encoder": _PAPER_EYE, "rule": "static", "initial_weights": "evolved"},
+        architecture={**_PAPER_EYE, "rule": "static", "initial_weights": "evolved"},
         task={"early_stop": True, "births": "candidate"},
         optimizer=_PAPER_CAR,
     ),
