@@ -12,23 +12,33 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
-from .encoder import Conv, encoder_genes, encoder_kernels, encoder_shapes
+from .encoder import Conv, _kernel_shapes, encoder_genes, encoder_shapes
 from .rules import Rule, get_rule
 
 Array = NDArray[np.float32]
 
 INITIAL_WEIGHTS = ("uniform", "normal", "xavier", "kaiming", "sparse", "ones", "zeros", "evolved")
-SQUASHES = ("tanh", "logistic", "raw")
+SQUASHES = ("tanh", "logistic", "raw", "step")
+SHARINGS = ("synapse", "layer", "network")
+MODULATIONS = ("none", "output", "reward")
+NORMALIZATIONS = ("none", "max", "l2", "zscore", "clip")
+_CHOICES = {
+    "initial_weights": INITIAL_WEIGHTS,
+    "sharing": SHARINGS,
+    "modulation": MODULATIONS,
+    "normalize": NORMALIZATIONS,
+}
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network of dense layers without bias, each synapse with its own plasticity rule.
+    """A network of dense layers without bias, whose synapses change by a plasticity rule.
 
     Attributes:
         sizes: neurons of each layer, inputs first; with an encoder these are its features.
         rule: name of the rule, see :mod:`hebbian_gym.rules`.
-        outputs: for each output how it is squashed into an action: "tanh", "logistic" or "raw".
+        outputs: for each output of the action how it is squashed: "tanh", "logistic", "raw" or "step" (1 where the
+            weighted sum is above 0, else 0; without a gradient).
         low, high: bounds that squashed outputs are scaled to; empty for discrete actions (the largest output wins).
         observation_shape: of one observation, which is flattened; () for discrete ones.
         discrete_observations: their number if the observation is one integer (one-hot encoded), else 0.
@@ -38,12 +48,22 @@ class Architecture:
             "raw" if it is the weighted sum (the paper's car).
         initial_weights: distribution at birth, one of :data:`INITIAL_WEIGHTS`; "evolved" adds them to the genome.
         initial_scale: half-width of "uniform", standard deviation of "normal" and of "sparse".
-        normalize: divide every layer by its largest absolute weight after each update (HAN's condition B).
+        normalize: what is done to the weights after each update. "max": every layer is divided by its largest absolute
+            weight (HAN's condition B). For each neuron's incoming weights: "l2": divided by their norm; "zscore": their
+            mean is subtracted, then they are divided by their norm; "clip": to [-1, 1]. Where there would be a division
+            by zero, weights stay as they are. False and True, of older files, are "none" and "max".
         update_every: learn only at every k-th step (HAN's conditions D and E).
         average_over: learn from activities averaged over so many steps (HAN's conditions C and E).
         encoder: stages of convolution before the first layer, evolved but not plastic; for pictures whose
             ``observation_shape`` is (channels, height, width).
         observation_scale: what observations are multiplied by (discrete ones are not).
+        sharing: who has coefficients of its own: every "synapse" (the paper), every "layer", whose synapses share one
+            set, or the "network", with one set in all.
+        modulation: when an update happens, and with which modulator. "none": in every act, with 1. "output": in every
+            act, with the tanh of the weighted sum of one more output neuron (the last of ``sizes[-1]``), which is no
+            part of the action. "reward": not in the act, but when ``learn(modulator)`` is called with what came of it.
+            The modulator goes into the formula of a rule that takes one; the change by any other rule is multiplied
+            by it.
 
     Raises:
         ValueError: for a value outside these.
@@ -62,17 +82,41 @@ class Architecture:
     learn_from: str = "squashed"
     initial_weights: str = "uniform"
     initial_scale: float = 0.1
-    normalize: bool = False
+    normalize: str = "none"
     update_every: int = 1
     average_over: int = 1
     encoder: tuple[Conv, ...] = ()
     observation_scale: float = 1.0
+    sharing: str = "synapse"
+    modulation: str = "none"
 
     def __post_init__(self) -> None:
         for field in fields(self):  # lists become tuples, so that a JSON round trip compares equal
             if isinstance(value := getattr(self, field.name), list):
                 object.__setattr__(self, field.name, tuple(value))
         object.__setattr__(self, "encoder", tuple(Conv(*stage) for stage in self.encoder))
+        object.__setattr__(self, "normalize", _normalization(self.normalize))
+        object.__setattr__(self, "rule", get_rule(self.rule).name)
+        self._check_choices()
+        self._check_inputs()
+        self._check_outputs()
+        if self.update_every < 1 or self.average_over < 1:
+            raise ValueError("update_every and average_over must be 1 or more")
+        if not 0 < self.observation_scale < math.inf:
+            raise ValueError(f"observation_scale must be a positive number, not {self.observation_scale}")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a pickle, also one by an older version, in which ``normalize`` was a bool."""
+        self.__dict__.update(state, normalize=_normalization(state["normalize"]))
+
+    def _check_choices(self) -> None:
+        for name, choices in _CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                raise ValueError(f"unknown {name} {value!r}: choose from {', '.join(choices)}")
+        if self.learn_from not in ("squashed", "raw"):
+            raise ValueError(f'learn_from must be "squashed" or "raw", not {self.learn_from!r}')
+
+    def _check_inputs(self) -> None:
         if len(self.sizes) < 2 or min(self.sizes) < 1:
             raise ValueError(f"sizes must be two or more positive numbers, inputs first, not {self.sizes}")
         if not self.observation_shape and not self.discrete_observations:
@@ -81,25 +125,23 @@ class Architecture:
             self._check_encoder()
         elif math.prod(self.observation_shape) * (self.discrete_observations or 1) != self.sizes[0]:
             raise ValueError(f"{self.sizes[0]} inputs do not fit observations of shape {self.observation_shape}")
-        object.__setattr__(self, "rule", get_rule(self.rule).name)
+
+    def _check_outputs(self) -> None:
+        size, besides = self.action_size, ""
+        if self.modulation == "output":
+            besides = " besides the one that modulates"
+            if size < 1:
+                raise ValueError(
+                    'modulation "output" needs one more output than the action: sizes must end with 2 or more'
+                )
         if not self.outputs:
-            object.__setattr__(self, "outputs", ("tanh",) * self.sizes[-1])
-        if len(self.outputs) != self.sizes[-1] or not set(self.outputs) <= set(SQUASHES):
+            object.__setattr__(self, "outputs", ("tanh",) * size)
+        if len(self.outputs) != size or not set(self.outputs) <= set(SQUASHES):
             raise ValueError(
-                f"outputs must name one of {SQUASHES} for each of {self.sizes[-1]} outputs, not {self.outputs}"
+                f"outputs must name one of {SQUASHES} for each of {size} outputs{besides}, not {self.outputs}"
             )
-        if not len(self.low) == len(self.high) or (self.low and len(self.low) != self.sizes[-1]):
-            raise ValueError(f"low and high must have a bound for each of {self.sizes[-1]} outputs, or none")
-        if self.initial_weights not in INITIAL_WEIGHTS:
-            raise ValueError(
-                f"unknown initial_weights {self.initial_weights!r}: choose from {', '.join(INITIAL_WEIGHTS)}"
-            )
-        if self.learn_from not in ("squashed", "raw"):
-            raise ValueError(f'learn_from must be "squashed" or "raw", not {self.learn_from!r}')
-        if self.update_every < 1 or self.average_over < 1:
-            raise ValueError("update_every and average_over must be 1 or more")
-        if not 0 < self.observation_scale < math.inf:
-            raise ValueError(f"observation_scale must be a positive number, not {self.observation_scale}")
+        if not len(self.low) == len(self.high) or (self.low and len(self.low) != size):
+            raise ValueError(f"low and high must have a bound for each of {size} outputs{besides}, or none")
 
     def _check_encoder(self) -> None:
         if self.discrete_observations:
@@ -123,7 +165,7 @@ class Architecture:
             action: a Box, squashed to its bounds (logistic for bounds from 0, else tanh; raw where unbounded), or a
                 Discrete, where the largest output wins.
             hidden: sizes of the hidden layers.
-            options: any other attribute.
+            options: any other attribute; ``outputs`` replaces the squashing that would be chosen.
         """
         if isinstance(observation, gym.spaces.Discrete):
             seen: dict[str, Any] = {
@@ -150,7 +192,18 @@ class Architecture:
                 done["action_shape"] = action.shape
         else:
             raise ValueError(f"actions must be a Box or Discrete, not {action}; wrap the environment")
-        return cls((inputs, *hidden, len(done["outputs"])), **seen, **done, **options)
+        outputs = len(done["outputs"]) + (options.get("modulation") == "output")
+        return cls((inputs, *hidden, outputs), **{**seen, **done, **options})
+
+    @property
+    def action_size(self) -> int:
+        """How many outputs make the action; one more, if there is one, modulates."""
+        return self.sizes[-1] - (self.modulation == "output")
+
+    @property
+    def squashes(self) -> tuple[str, ...]:
+        """How each neuron of the last layer is squashed: those of the action, then the one that modulates, if any."""
+        return self.outputs + ("tanh",) * (self.sizes[-1] - self.action_size)
 
     @property
     def discrete_actions(self) -> bool:
@@ -171,7 +224,8 @@ class Architecture:
 
     @property
     def coefficient_genes(self) -> int:
-        return self.synapses * len(self.plasticity.coefficients)
+        sets = {"synapse": self.synapses, "layer": len(self.layers), "network": 1}[self.sharing]
+        return sets * len(self.plasticity.coefficients)
 
     @property
     def encoder_genes(self) -> int:
@@ -181,42 +235,54 @@ class Architecture:
     def genome_size(self) -> int:
         """How many genes evolve.
 
-        Coefficients layer by layer, each as (coefficient, input, output); then the encoder's kernels stage by stage,
-        each as (filter, channel, row, column); then the initial weights, if evolved.
+        Coefficients layer by layer, each as (coefficient, input, output), or where they are shared one of each for a
+        layer or for the network; then the encoder's kernels stage by stage, each as (filter, channel, row, column);
+        then the initial weights, if evolved.
         """
         birth = self.synapses if self.initial_weights == "evolved" else 0
         return self.coefficient_genes + self.encoder_genes + birth
 
     def split(self, genome: Any) -> tuple[list[Any], list[Any]]:
-        """Views of a genome (numpy or torch, shape (genome_size,)); the encoder's part is in :meth:`kernels`.
+        """Views of genomes (numpy or torch, shape (..., genome_size)); the encoder's part is in :meth:`kernels`.
 
         Returns:
-            For each layer its coefficients, shape (k, inputs, outputs), and its evolved initial weights, shape
-            (inputs, outputs), if there are any.
+            For each layer its coefficients, shape (..., k, inputs, outputs), or (..., k, 1, 1) where a layer or the
+            network shares one set; and its evolved initial weights, shape (..., inputs, outputs), if there are any.
         """
-        k = len(self.plasticity.coefficients)
+        k, several = len(self.plasticity.coefficients), genome.shape[:-1]
         coefficients, initial, start, birth = [], [], 0, self.coefficient_genes + self.encoder_genes
         for n, m in self.layers:
-            coefficients.append(genome[start : start + k * n * m].reshape(k, n, m))
-            start += k * n * m
+            shape = (k, n, m) if self.sharing == "synapse" else (k, 1, 1)
+            end = start + math.prod(shape)
+            coefficients.append(genome[..., start:end].reshape(*several, *shape))
+            start = 0 if self.sharing == "network" else end  # the network's one set is every layer's
             if self.initial_weights == "evolved":
-                initial.append(genome[birth : birth + n * m].reshape(n, m))
+                initial.append(genome[..., birth : birth + n * m].reshape(*several, n, m))
                 birth += n * m
         return coefficients, initial
 
     def kernels(self, genome: Any) -> list[Any]:
-        """Views of a genome (numpy or torch): for each stage of the encoder (filters, channels, kernel, kernel)."""
-        genes = genome[self.coefficient_genes : self.coefficient_genes + self.encoder_genes]
-        return encoder_kernels(genes, self.observation_shape[0], self.encoder) if self.encoder else []
+        """Views of genomes (numpy or torch): the encoder's kernels.
+
+        Returns:
+            For each stage shape (..., filters, channels, kernel, kernel), the first axes those of the genomes.
+        """
+        kernels, start = [], self.coefficient_genes
+        for shape in _kernel_shapes(self.observation_shape[0], self.encoder) if self.encoder else ():
+            end = start + math.prod(shape)
+            kernels.append(genome[..., start:end].reshape(*genome.shape[:-1], *shape))
+            start = end
+        return kernels
 
     def check_genome(self, genome: Any) -> Array:
         """The genome as float32, or ValueError if it has not genome_size genes."""
         checked = np.ascontiguousarray(genome, dtype=np.float32)
         if checked.shape != (self.genome_size,):
             encoder = f" after an encoder of {self.encoder_genes} genes" if self.encoder else ""
+            sets = "" if self.sharing == "synapse" else f", coefficients shared by a {self.sharing}"
             raise ValueError(
                 f"this network needs a genome of {self.genome_size} genes (rule {self.rule}, layers "
-                f"{'-'.join(map(str, self.sizes))}{encoder}), not an array of shape {np.shape(genome)}"
+                f"{'-'.join(map(str, self.sizes))}{sets}{encoder}), not an array of shape {np.shape(genome)}"
             )
         return checked
 
@@ -242,12 +308,9 @@ class Architecture:
         return (2 * rng.random((n, m), np.float32) - 1) * np.float32(bound)
 
     def action_scaling(self) -> tuple[Array, Array, Array, Array]:
-        """Offset, factor, low and high that take squashed outputs to actions, each float32 of shape (outputs,)."""
-        scaled = [
-            {"raw": (0.0, 1.0), "logistic": (low, high - low), "tanh": ((low + high) / 2, (high - low) / 2)}[squash]
-            + (low, high)
-            for squash, low, high in zip(self.outputs, self.low, self.high, strict=not self.discrete_actions)
-        ]
+        """Offset, factor, low and high that take squashed outputs to actions, each float32 of shape (action_size,)."""
+        bounds = zip(self.outputs, self.low, self.high, strict=not self.discrete_actions)
+        scaled = [(*_to_bounds(squash, low, high), low, high) for squash, low, high in bounds]
         offset, factor, low, high = np.array(scaled, np.float32).reshape(-1, 4).T.copy()
         return offset, factor, low, high
 
@@ -255,6 +318,18 @@ class Architecture:
         """As plain data, from which ``Architecture(**data)`` makes an equal one."""
         data = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         return data | {"encoder": [list(stage) for stage in self.encoder]}
+
+
+def _normalization(value: str | bool) -> str:
+    """The name of what older versions said with a bool."""
+    return ("max" if value else "none") if isinstance(value, bool) else value
+
+
+def _to_bounds(squash: str, low: float, high: float) -> tuple[float, float]:
+    """Offset and factor that take a squashed output to its bounds."""
+    if squash == "raw" or (squash == "step" and not math.isfinite(high - low)):
+        return 0.0, 1.0
+    return ((low + high) / 2, (high - low) / 2) if squash == "tanh" else (low, high - low)
 
 
 def _squash(low: float, high: float) -> str:

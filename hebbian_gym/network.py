@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numba import njit
 
-from .architecture import SQUASHES, Architecture, Array
+from .architecture import NORMALIZATIONS, SQUASHES, Architecture, Array
 from .encoder import encode, look, make_stages
 from .numerics import CONTRACT, VECTORISED, tanh
-from .rules import Formula, Rule
+from .rules import Formula
 
 
 @njit(inline="always", fastmath=CONTRACT)
@@ -35,8 +36,8 @@ def _act(  # type: ignore[no-untyped-def]
 ):
     """Propagate the first layer of ``activity`` (all layers, flat) and scale the last one into an action.
 
-    The last layer's weighted sums stay in ``raw``, its outputs in ``squashed``. Rounding, or a bound on one side only,
-    must not take the action out of its bounds.
+    The last layer's weighted sums stay in ``raw``, its outputs in ``squashed``; one beyond the action's is no part of
+    it. Rounding, or a bound on one side only, must not take the action out of its bounds.
     """
     first, start = 0, 0
     for layer in range(len(sizes) - 1):
@@ -51,14 +52,17 @@ def _act(  # type: ignore[no-untyped-def]
         first += n * m
         start += n
     offset, scale, low, high = scaling[0], scaling[1], scaling[2], scaling[3]
-    action = np.empty_like(raw)
+    action = np.empty(len(offset), raw.dtype)
     for j in range(len(raw)):
         if squashes[j] == 0:
             squashed[j] = tanh(raw[j])
         elif squashes[j] == 1:
             squashed[j] = np.float32(1) / (np.float32(1) + np.exp(-raw[j]))
-        else:
+        elif squashes[j] == 2:
             squashed[j] = raw[j]
+        else:
+            squashed[j] = np.float32(1) if raw[j] > 0 else np.float32(0)
+    for j in range(len(action)):
         action[j] = min(max(offset[j] + scale[j] * squashed[j], low[j]), high[j])
     if learn_from_squashed:
         activity[-len(raw) :] = squashed
@@ -75,59 +79,127 @@ def _largest(w):  # type: ignore[no-untyped-def]
     return np.max(columns)
 
 
+_MAX, _ZSCORE, _CLIP = (NORMALIZATIONS.index(name) for name in ("max", "zscore", "clip"))
+
+
+@njit(**VECTORISED)
+def _normalize(w, how):  # type: ignore[no-untyped-def]
+    """Normalize a layer in place by the method of index ``how`` in NORMALIZATIONS; never divide by zero."""
+    n, m = w.shape
+    if how == _MAX:
+        largest = _largest(w)
+        if largest > 0:
+            w /= largest
+    elif how == _CLIP:
+        for i in range(n):
+            for j in range(m):
+                w[i, j] = min(max(w[i, j], np.float32(-1)), np.float32(1))
+    else:
+        means, squares = np.zeros(m, np.float32), np.zeros(m, np.float32)
+        if how == _ZSCORE:
+            _mean(w, means)
+        for i in range(n):
+            for j in range(m):
+                squares[j] += (w[i, j] - means[j]) ** 2
+        for j in range(m):
+            means[j] = means[j] if squares[j] > 0 else np.float32(0)
+            squares[j] = np.sqrt(squares[j]) if squares[j] > 0 else np.float32(1)
+        for i in range(n):
+            for j in range(m):
+                w[i, j] = (w[i, j] - means[j]) / squares[j]
+
+
+@njit(**VECTORISED)
+def _mean(w, means):  # type: ignore[no-untyped-def]
+    """Means over inputs, summed in float64: of equal weights it is that weight exactly, and their norm then zero."""
+    sums = np.zeros(w.shape[1])
+    for i in range(w.shape[0]):
+        for j in range(w.shape[1]):
+            sums[j] += w[i, j]
+    for j in range(w.shape[1]):
+        means[j] = sums[j] / w.shape[0]
+
+
 _LEARN = """
-def learn(sizes, weights, coefficients, activity, normalize):
+def learn(sizes, weights, coefficients, activity, normalize, modulator):
+    {prepare}
     first, start = 0, 0
     for layer in range(len(sizes) - 1):
         n, m = sizes[layer], sizes[layer + 1]
         size = n * m
         w = weights[first : first + size].reshape(n, m)
-        c = coefficients[{k} * first : {k} * (first + size)].reshape({k}, n, m)
+        c = {layer}
         {unpack}
         pre, post = activity[start : start + n], activity[start + n : start + n + m]
         for i in range(n):
             x = pre[i]
             for j in range(m):
-                w[i, j] += delta(x, post[j], w[i, j]{arguments})
+                w[i, j] += {factor}delta(x, post[j], w[i, j]{arguments})
         if normalize:
-            largest = largest_of(w)
-            if largest > 0:
-                w /= largest
+            normalized(w, normalize)
         first += size
         start += n
 """
 
 
-def compile_learning(delta: Formula, coefficients: int) -> Any:
+_SHARED = {  # by who shares coefficients: where a layer finds its own, and the index of a synapse among them
+    "synapse": ("coefficients[{k} * first : {k} * (first + size)].reshape({k}, n, m)", "[i, j]"),
+    "layer": ("coefficients[{k} * layer : {k} * (layer + 1)]", ""),
+    "network": ("coefficients", ""),
+}
+_MODULATOR = "modulator = np.float32(modulator)"  # a float64 would drag the whole formula along
+
+
+def compile_learning(delta: Formula, coefficients: int, sharing: str = "synapse", modulator: str = "") -> Any:
     """The numba function that updates all weights of a network by one rule.
 
     It is written out for the rule's number of coefficients, so that each is an array of its own (structure of arrays)
     and the compiler can vectorise the formula over a neuron's outgoing synapses.
+
+    Args:
+        delta: the rule's formula.
+        coefficients: how many it has.
+        sharing: as the architecture's.
+        modulator: what it does: "" nothing, "argument" it goes into the formula, "factor" it multiplies the change.
+
+    Returns:
+        ``learn(sizes, weights, coefficients, activity, normalize, modulator)``; weights, coefficients and activities
+        are flat, ``normalize`` is an index of NORMALIZATIONS.
     """
     names = [f"c{k}" for k in range(coefficients)]
+    layer, index = _SHARED[sharing]
+    arguments = ["modulator"] * (modulator == "argument") + [f"{name}{index}" for name in names]
     source = _LEARN.format(
-        k=coefficients,
+        prepare=_MODULATOR if modulator else "pass",
+        layer=layer.format(k=coefficients),
         unpack="; ".join(f"{name} = c[{k}]" for k, name in enumerate(names)) or "pass",
-        arguments="".join(f", {name}[i, j]" for name in names),
+        factor="modulator * " if modulator == "factor" else "",
+        arguments="".join(f", {argument}" for argument in arguments),
     )
-    namespace: dict[str, Any] = {"largest_of": _largest, "delta": njit(delta, inline="always", fastmath=CONTRACT)}
+    inlined = njit(delta, inline="always", fastmath=CONTRACT)
+    namespace: dict[str, Any] = {"np": np, "normalized": _normalize, "delta": inlined}
     exec(source, namespace)
     return njit(namespace["learn"], fastmath=CONTRACT)
 
 
-_COMPILED: dict[Formula, Any] = {}
+_COMPILED: dict[tuple[Formula, str, str], Any] = {}
 
 
-def _learning(rule: Rule) -> Any:
+def _learning(architecture: Architecture) -> Any:
+    rule = architecture.plasticity
     if rule.delta is None:
         return None
-    if rule.delta not in _COMPILED:
-        _COMPILED[rule.delta] = compile_learning(rule.delta, len(rule.coefficients))
-    return _COMPILED[rule.delta]
+    modulator = "argument" if rule.modulated else "factor" if architecture.modulation != "none" else ""
+    key = (rule.delta, architecture.sharing, modulator)
+    if key not in _COMPILED:
+        _COMPILED[key] = compile_learning(rule.delta, len(rule.coefficients), architecture.sharing, modulator)
+    return _COMPILED[key]
 
 
 class PlasticNetwork:
     """One lifetime at a time of a network that acts, then learns.
+
+    With ``modulation="reward"`` it learns in :meth:`learn`, else in :meth:`act`.
 
     Args:
         architecture: its layers, rule and options.
@@ -141,9 +213,13 @@ class PlasticNetwork:
     def __init__(self, architecture: Architecture, genome: Array) -> None:
         self.architecture = architecture
         self.learning = True
-        self._learn = _learning(architecture.plasticity)
+        self._learn = _learning(architecture)
+        self._awaits = architecture.modulation == "reward"
+        self._remembers = architecture.average_over > 1 or self._awaits
+        self._action_size = architecture.action_size
+        self._normalize = NORMALIZATIONS.index(architecture.normalize)
         self._sizes = np.array(architecture.sizes, dtype=np.int64)
-        self._squashes = np.array([SQUASHES.index(name) for name in architecture.outputs])
+        self._squashes = np.array([SQUASHES.index(name) for name in architecture.squashes])
         self._scaling = np.stack(architecture.action_scaling())
         self._learn_from_squashed = architecture.learn_from == "squashed"
         self._flat = np.zeros(architecture.synapses, np.float32)
@@ -192,26 +268,42 @@ class PlasticNetwork:
         self._flat[:], self._age, self._history[:] = state
 
     def act(self, observation: Any) -> Any:
-        """The action for an observation; then learn from this very pass.
+        """The action for an observation; then learn from this very pass, or keep it for :meth:`learn`.
 
         Args:
             observation: any shape that flattens to (inputs,); or an integer for discrete observations; or with an
                 encoder a picture of shape (channels, height, width).
 
         Returns:
-            float32 of shape (outputs,) within the action bounds, or the index of the largest output.
+            float32 of shape (action_size,) within the action bounds, or the index of the largest output.
         """
         self._observe(observation)
         action = _act(
             self._sizes, self._flat, self._activity, self._raw,
             self._squashes, self._squashed, self._scaling, self._learn_from_squashed,
         )  # fmt: skip
-        if self._learn is not None:
-            self._update()
         self._age += 1
+        if self._learn is not None:
+            if self._remembers:
+                self._history[(self._age - 1) % len(self._history)] = self._activity
+            if not self._awaits:
+                self._update(float(self._squashed[-1]) if self.architecture.modulation == "output" else 1.0)
         if self.architecture.discrete_actions:
-            return int(np.argmax(self._raw)) + self.architecture.first_action
+            return int(np.argmax(self._raw[: self._action_size])) + self.architecture.first_action
         return action.reshape(self.architecture.action_shape) if self.architecture.action_shape else action
+
+    def learn(self, modulator: float | None) -> None:
+        """The update of a network with ``modulation="reward"``, from the activities of the last act.
+
+        Any other network has learned in :meth:`act`: there this does nothing, so that a loop can always call it.
+
+        Args:
+            modulator: the signal that came of the action, such as the reward; None or NaN for no update.
+        """
+        if self._awaits and self._learn is not None and modulator is not None and self._age:
+            signal = float(modulator)
+            if not math.isnan(signal):
+                self._update(signal)
 
     def _observe(self, observation: Any) -> None:
         """Fill the first layer's activity."""
@@ -243,10 +335,10 @@ class PlasticNetwork:
             if architecture.observation_scale != 1:
                 self._activity[:inputs] *= self._scale
 
-    def _update(self) -> None:
-        activity, window = self._activity, self.architecture.average_over
-        if window > 1:
-            self._history[self._age % window] = activity
-            activity = self._history[: self._age + 1].mean(axis=0)  # fewer while the lifetime is younger than that
-        if self.learning and (self._age + 1) % self.architecture.update_every == 0:
-            self._learn(self._sizes, self._flat, self._coefficients, activity, self.architecture.normalize)
+    def _update(self, modulator: float) -> None:
+        architecture, activity = self.architecture, self._activity
+        if self.learning and self._age % architecture.update_every == 0:
+            if self._remembers:
+                recent = self._history[: self._age]  # fewer than the window while the lifetime is younger
+                activity = recent.mean(axis=0) if len(recent) > 1 else recent[0]
+            self._learn(self._sizes, self._flat, self._coefficients, activity, self._normalize, modulator)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import gymnasium as gym
@@ -28,7 +29,8 @@ class Lifetimes:
     Attributes:
         weights: for each layer a tensor of shape (n, inputs, outputs).
         age: steps lived.
-        history: activities of the last steps, newest last, each of shape (n, neurons); for ``average_over``.
+        history: activities of the last steps, newest last, each of shape (n, neurons); for ``average_over``, and for
+            the update still to come with ``modulation="reward"``.
     """
 
     weights: tuple[Tensor, ...]
@@ -41,20 +43,174 @@ def encode(pictures: Tensor, kernels: Sequence[Tensor], encoder: Sequence[Conv])
 
     Args:
         pictures: shape (n, channels, height, width).
-        kernels: for each stage shape (filters, channels, kernel, kernel).
+        kernels: for each stage shape (filters, channels, kernel, kernel), or with one more axis in front where each
+            picture has kernels of its own.
         encoder: the stages.
 
     Returns:
         Shape (n, features), channel first.
     """
     for conv, kernel in zip(encoder, kernels, strict=True):
-        convolved = nn.functional.conv2d(pictures, kernel, stride=conv.stride)
+        if kernel.ndim == 5:  # all pictures as channels of one, in a group each
+            together, kernels_of_all = pictures.flatten(0, 1)[None], kernel.flatten(0, 1)
+            convolved = nn.functional.conv2d(together, kernels_of_all, stride=conv.stride, groups=len(pictures))
+            convolved = convolved.unflatten(1, kernel.shape[:2])[0]
+        else:
+            convolved = nn.functional.conv2d(pictures, kernel, stride=conv.stride)
         pictures = torch.tanh(nn.functional.max_pool2d(convolved, conv.pool))  # tanh last: the same, with fewer tanhs
     return pictures.flatten(1)
 
 
+def birth_batch(architecture: Architecture, genes: Tensor, rngs: Sequence[np.random.Generator | int]) -> Lifetimes:
+    """A newborn from each of n generators or seeds: the one that a PlasticNetwork would be.
+
+    Args:
+        architecture: of all.
+        genes: shape (genes,), or (n, genes) for a genome each.
+        rngs: n of them; one that is there several times goes on from newborn to newborn.
+    """
+    if architecture.initial_weights == "evolved":
+        initial = architecture.split(genes)[1]
+        return Lifetimes(tuple(weights.expand(len(rngs), *weights.shape[-2:]) for weights in initial))
+    births = [architecture.birth(np.random.default_rng(rng)) for rng in rngs]
+    layers = (np.stack(layer) for layer in zip(*births, strict=True))
+    return Lifetimes(tuple(torch.from_numpy(layer).to(genes) for layer in layers))
+
+
+def act_batch(
+    architecture: Architecture, genes: Tensor, observations: Tensor, lifetimes: Lifetimes
+) -> tuple[Tensor, Lifetimes]:
+    """Act, then learn, n lifetimes at once, differentiably. With ``modulation="reward"`` learning is left for later.
+
+    Args:
+        architecture: of all.
+        genes: shape (genes,), or (n, genes) for a genome each: a whole population at once.
+        observations: shape (n, ...), flattened; or (n,) integers for discrete observations; or with an encoder
+            pictures, shape (n, channels, height, width).
+        lifetimes: as they are before.
+
+    Returns:
+        Actions, shape (n, action_size), or (n,) for discrete actions; and the lifetimes after the update.
+    """
+    activities = [_observe(architecture, genes, observations)]
+    for weights in lifetimes.weights:
+        raw = torch.bmm(activities[-1][:, None], weights)[:, 0]  # (n, 1, inputs) (n, inputs, outputs)
+        activities.append(torch.tanh(raw))
+    squashed = _squash(architecture, raw)
+    activities[-1] = raw if architecture.learn_from == "raw" else squashed
+    history = (*lifetimes.history, torch.cat(activities, 1))[-architecture.average_over :]
+    awaits = architecture.modulation == "reward"
+    lived = Lifetimes(lifetimes.weights, lifetimes.age + 1, history)
+    if not awaits:
+        lived = _update(architecture, genes, lived, squashed[:, -1] if architecture.modulation == "output" else None)
+    if not awaits and architecture.average_over == 1:
+        lived = replace(lived, history=())
+    return _actions(architecture, raw, squashed), lived
+
+
+def learn_batch(architecture: Architecture, genes: Tensor, lifetimes: Lifetimes, modulator: Tensor) -> Lifetimes:
+    """The update of n lifetimes with ``modulation="reward"``, differentiably; any others stay as they are.
+
+    Args:
+        architecture: of all.
+        genes: as in :func:`act_batch`.
+        lifetimes: after their last act.
+        modulator: shape (n,), the signal that came of each one's action; NaN for no update.
+    """
+    if architecture.modulation != "reward" or not lifetimes.history:
+        return lifetimes
+    if modulator.shape != (n := len(lifetimes.weights[0]),):
+        raise ValueError(f"{n} lifetimes need {n} modulators, not shape {tuple(modulator.shape)}")
+    modulator = modulator.to(genes)
+    told = ~modulator.isnan()
+    learned = _update(architecture, genes, lifetimes, modulator.where(told, 0.0)).weights
+    weights = (new.where(told[:, None, None], old) for new, old in zip(learned, lifetimes.weights, strict=True))
+    return replace(lifetimes, weights=tuple(weights))
+
+
+def _observe(architecture: Architecture, genes: Tensor, observations: Tensor) -> Tensor:
+    """The first layer's activity, shape (n, inputs)."""
+    if architecture.discrete_observations:
+        index = observations.long() - architecture.first_observation
+        return nn.functional.one_hot(index, architecture.sizes[0]).to(genes.dtype)
+    activity = observations.reshape(len(observations), -1).to(genes.dtype) * architecture.observation_scale
+    if architecture.encoder:
+        pictures = activity.reshape(-1, *architecture.observation_shape)
+        return encode(pictures, architecture.kernels(genes), architecture.encoder)
+    return activity
+
+
+def _step(raw: Tensor) -> Tensor:
+    return torch.relu(torch.sign(raw))  # 1 above 0, else 0; its gradient is 0
+
+
+_SQUASH = {"tanh": torch.tanh, "logistic": torch.sigmoid, "raw": lambda x: x, "step": _step}
+
+
+def _squash(architecture: Architecture, raw: Tensor) -> Tensor:
+    kinds = architecture.squashes
+    if len(set(kinds)) == 1:
+        return _SQUASH[kinds[0]](raw)
+    return torch.stack([_SQUASH[kind](column) for kind, column in zip(kinds, raw.unbind(1), strict=True)], 1)
+
+
+def _actions(architecture: Architecture, raw: Tensor, squashed: Tensor) -> Tensor:
+    size = architecture.action_size  # beyond is the output that modulates
+    if architecture.discrete_actions:
+        return raw[:, :size].argmax(1) + architecture.first_action
+    offset, scale, low, high = _action_scaling(architecture, squashed.dtype, squashed.device)
+    actions = (offset + scale * squashed[:, :size]).clamp(low, high)
+    return actions.reshape(-1, *architecture.action_shape) if architecture.action_shape else actions
+
+
+@lru_cache(maxsize=64)
+def _action_scaling(architecture: Architecture, dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # a tensor made in that mode could not be used outside it
+        return torch.from_numpy(np.stack(architecture.action_scaling())).to(device, dtype)
+
+
+def _update(architecture: Architecture, genes: Tensor, lifetimes: Lifetimes, modulator: Tensor | None) -> Lifetimes:
+    """Learn from the activities in ``history``, averaged; modulator: shape (n,), None for 1."""
+    rule, history = architecture.plasticity, lifetimes.history
+    if rule.delta is None or lifetimes.age % architecture.update_every:
+        return lifetimes
+    averaged = torch.stack(history).mean(0) if len(history) > 1 else history[0]
+    activities = averaged.split(list(architecture.sizes), 1)
+    signal = 1.0 if modulator is None else modulator[:, None, None]
+    learned = []
+    for layer, (w, c) in enumerate(zip(lifetimes.weights, architecture.split(genes)[0], strict=True)):
+        # (n, inputs, 1) and (n, 1, outputs) against coefficients of (inputs, outputs), (1, 1), (n, inputs, outputs) ..
+        pre, post = activities[layer][:, :, None], activities[layer + 1][:, None, :]
+        coefficients = c.unbind(-3)
+        if rule.modulated:
+            change = rule.delta(pre, post, w, signal, *coefficients)
+        else:
+            change = rule.delta(pre, post, w, *coefficients)
+            change = change if modulator is None else signal * change
+        learned.append(_normalize(w + change, architecture.normalize))
+    return replace(lifetimes, weights=tuple(learned))
+
+
+def _normalize(weights: Tensor, how: str) -> Tensor:
+    """Weights (n, inputs, outputs) normalized as the architecture says."""
+    if how == "max":
+        largest = weights.abs().amax((1, 2), keepdim=True)
+        return weights / torch.where(largest > 0, largest, torch.ones_like(largest))
+    if how == "clip":
+        return weights.clamp(-1, 1)
+    if how in ("l2", "zscore"):
+        centred = weights
+        if how == "zscore":  # in float64 the mean of equal weights is that weight exactly, and their norm then zero
+            centred = weights - weights.double().mean(1, keepdim=True).to(weights)
+        squares = centred.square().sum(1, keepdim=True)
+        divisible = squares > 0
+        norm = torch.where(divisible, squares, torch.ones_like(squares)).sqrt()  # no gradient through sqrt(0)
+        return torch.where(divisible, centred / norm, weights)
+    return weights
+
+
 class HebbianPolicy(nn.Module):
-    """A network whose every synapse learns by its own evolved rule.
+    """A network whose synapses learn by an evolved rule, each by its own unless they share one.
 
     Args:
         architecture: its layers, rule and options.
@@ -65,8 +221,6 @@ class HebbianPolicy(nn.Module):
     Attributes:
         genes: the genome as a torch parameter; gradients flow to it through every act and every update.
     """
-
-    _scaling: Tensor
 
     def __init__(
         self,
@@ -80,7 +234,6 @@ class HebbianPolicy(nn.Module):
         if genome is None:
             genome = random_genome(architecture, seed)
         self.genes = nn.Parameter(torch.from_numpy(architecture.check_genome(genome).copy()))
-        self.register_buffer("_scaling", torch.from_numpy(np.stack(architecture.action_scaling())), persistent=False)
         self._predictor = PlasticNetwork(architecture, self.genome)
         self.reset(seed)
 
@@ -121,7 +274,7 @@ class HebbianPolicy(nn.Module):
         self._lifetimes: Lifetimes | None = None
 
     def act(self, observation: Any) -> Any:
-        """Act, then learn.
+        """Act, then learn; with ``modulation="reward"`` learning is left to :meth:`learn`.
 
         Args:
             observation: one observation, for one lifetime on the numba network; or n of them (a first axis more), for
@@ -151,6 +304,24 @@ class HebbianPolicy(nn.Module):
             actions, self._lifetimes = self(observations, self._lifetimes)
         return actions.cpu().numpy()
 
+    def learn(self, modulator: Any) -> None:
+        """The update of a policy with ``modulation="reward"``; for any other this does nothing.
+
+        Args:
+            modulator: the signal that came of the last action, such as the reward: a number for one lifetime; for n
+                lifetimes n of them (a tensor lets gradients flow). None or NaN for no update.
+        """
+        if modulator is None or self.architecture.modulation != "reward":
+            return
+        if np.ndim(modulator) == 0:
+            if self._network is not None:
+                self._network.learn(float(modulator))
+        elif self._lifetimes is not None:
+            given = isinstance(modulator, Tensor)
+            signals = modulator if given else torch.from_numpy(np.asarray(modulator, np.float64))  # None becomes NaN
+            with torch.set_grad_enabled(given and torch.is_grad_enabled()):
+                self._lifetimes = learn_batch(self.architecture, self.genes, self._lifetimes, signals)
+
     @property
     def weights(self) -> list[Any]:
         """The present lifetime's weights, (inputs, outputs) for each layer; (n, inputs, outputs) for n lifetimes."""
@@ -165,75 +336,11 @@ class HebbianPolicy(nn.Module):
 
     def birth(self, n: int, rng: np.random.Generator | int) -> Lifetimes:
         """n newborns. The first is the one that a single network would be with the same ``rng``."""
-        if self.architecture.initial_weights == "evolved":
-            initial = self.architecture.split(self.genes)[1]
-            return Lifetimes(tuple(weights.expand(n, *weights.shape) for weights in initial))
-        generator = np.random.default_rng(rng)
-        births = [self.architecture.birth(generator) for _ in range(n)]
-        layers = (np.stack(layer) for layer in zip(*births, strict=True))
-        return Lifetimes(tuple(torch.from_numpy(layer).to(self.genes) for layer in layers))
+        return birth_batch(self.architecture, self.genes, [np.random.default_rng(rng)] * n)
 
     def forward(self, observations: Tensor, lifetimes: Lifetimes) -> tuple[Tensor, Lifetimes]:
-        """Act, then learn, n lifetimes at once, differentiably.
-
-        Args:
-            observations: shape (n, ...), flattened; or (n,) integers for discrete observations; or with an encoder
-                pictures, shape (n, channels, height, width).
-            lifetimes: as they are before.
-
-        Returns:
-            Actions, shape (n, outputs), or (n,) for discrete actions; and the lifetimes after the update.
-        """
-        architecture = self.architecture
-        if architecture.discrete_observations:
-            activity = nn.functional.one_hot(
-                observations.long() - architecture.first_observation, architecture.sizes[0]
-            ).to(self.genes.dtype)
-        else:
-            activity = observations.reshape(len(observations), -1).to(self.genes.dtype) * architecture.observation_scale
-            if architecture.encoder:
-                pictures = activity.reshape(-1, *architecture.observation_shape)
-                activity = encode(pictures, architecture.kernels(self.genes), architecture.encoder)
-        activities = [activity]
-        for weights in lifetimes.weights:
-            raw = torch.bmm(activities[-1][:, None], weights)[:, 0]  # (n, 1, inputs) (n, inputs, outputs)
-            activities.append(torch.tanh(raw))
-        squashed = self._squash(raw)
-        activities[-1] = raw if architecture.learn_from == "raw" else squashed
-        history = (*lifetimes.history, torch.cat(activities, 1))[-architecture.average_over :]
-        learned = lifetimes.weights
-        if architecture.plasticity.delta is not None and (lifetimes.age + 1) % architecture.update_every == 0:
-            averaged = torch.stack(history).mean(0) if len(history) > 1 else history[0]
-            learned = self._learn(learned, averaged.split(list(architecture.sizes), 1))
-        kept = history if architecture.average_over > 1 else ()
-        if architecture.discrete_actions:
-            return raw.argmax(1) + architecture.first_action, Lifetimes(learned, lifetimes.age + 1, kept)
-        offset, scale, low, high = self._scaling
-        actions = (offset + scale * squashed).clamp(low, high)
-        if architecture.action_shape:
-            actions = actions.reshape(-1, *architecture.action_shape)
-        return actions, Lifetimes(learned, lifetimes.age + 1, kept)
-
-    def _squash(self, raw: Tensor) -> Tensor:
-        kinds = self.architecture.outputs
-        functions = {"tanh": torch.tanh, "logistic": torch.sigmoid, "raw": lambda x: x}
-        if len(set(kinds)) == 1:
-            return functions[kinds[0]](raw)
-        return torch.stack([functions[kind](column) for kind, column in zip(kinds, raw.unbind(1), strict=True)], 1)
-
-    def _learn(self, weights: Sequence[Tensor], activities: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        coefficients, _ = self.architecture.split(self.genes)
-        delta = self.architecture.plasticity.delta
-        assert delta is not None
-        learned = []
-        for layer, (w, c) in enumerate(zip(weights, coefficients, strict=True)):
-            # (n, inputs, 1) and (n, 1, outputs) against coefficients of (inputs, outputs)
-            updated = w + delta(activities[layer][:, :, None], activities[layer + 1][:, None, :], w, *c.unbind(0))
-            if self.architecture.normalize:
-                largest = updated.abs().amax((1, 2), keepdim=True)
-                updated = updated / torch.where(largest > 0, largest, torch.ones_like(largest))
-            learned.append(updated)
-        return tuple(learned)
+        """Act, then learn, n lifetimes at once, differentiably: :func:`act_batch` with this policy's genes."""
+        return act_batch(self.architecture, self.genes, observations, lifetimes)
 
     def predict(
         self,
@@ -253,7 +360,15 @@ class HebbianPolicy(nn.Module):
         Returns:
             Actions, shape (n, ...) (or one action for one observation), and the state: weights (n, synapses),
             ages (n,), recent activities (n, window, neurons).
+
+        Raises:
+            ValueError: with ``modulation="reward"``, since this protocol never tells what came of an action.
         """
+        if self.architecture.modulation == "reward":
+            raise ValueError(
+                'a policy with modulation="reward" learns from rewards, which predict() is never told: use act() and '
+                "learn(reward), run_episode() or evaluate()"
+            )
         single = np.ndim(observation) == len(self.architecture.observation_shape)
         observations = np.asarray(observation)[None] if single else np.asarray(observation)
         n = len(observations)

@@ -2,7 +2,10 @@
 
 A rule is one formula, ``delta(pre, post, weight, *coefficients)``, in plain arithmetic. The numba network calls it for
 each synapse, the torch policy calls it once on whole tensors. Its coefficients are its parameters' names, and every
-synapse evolves its own.
+synapse evolves its own, unless the architecture has them shared.
+
+A formula may take one more input, ``delta(pre, post, weight, modulator, *coefficients)``: the modulatory signal of the
+moment, such as a reward, see ``modulation`` of :class:`~hebbian_gym.Architecture`.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Any
 
 Formula = Callable[..., Any]
 _INPUTS = ("pre", "post", "weight")
+_MODULATOR = "modulator"
 
 
 @dataclass(frozen=True)
@@ -25,11 +29,14 @@ class Rule:
         coefficients: names of the numbers that each synapse evolves, in the order of the genome.
         delta: ``delta(pre, post, weight, *coefficients)``, the change of a weight in one update; None for weights that
             do not change.
+        modulated: the formula takes the modulatory signal after the weight,
+            ``delta(pre, post, weight, modulator, *coefficients)``.
     """
 
     name: str
     coefficients: tuple[str, ...]
     delta: Formula | None
+    modulated: bool = False
 
 
 RULES: dict[str, Rule] = {}
@@ -44,7 +51,8 @@ def register_rule(name: str, *aliases: str) -> Callable[[Formula], Formula]:
         aliases: other names for it.
 
     Raises:
-        ValueError: if a name is taken by another formula, or the formula's first parameters are not pre, post, weight.
+        ValueError: if a name is taken by another formula, the formula's first parameters are not pre, post, weight, or
+            its modulator is not the next one.
 
     Example:
         >>> @register_rule("decay")
@@ -62,10 +70,16 @@ def register_rule(name: str, *aliases: str) -> Callable[[Formula], Formula]:
             raise ValueError(
                 f"the formula of rule {name!r} must be (pre, post, weight, *its coefficients by name), not {signature}"
             )
+        modulated = _MODULATOR in parameters
+        if modulated and parameters.index(_MODULATOR) != len(_INPUTS):
+            raise ValueError(
+                f"the formula of rule {name!r} must have its modulator directly after the weight (pre, post, weight, "
+                f"modulator, *its coefficients by name), not {signature}"
+            )
         for taken in (name, *aliases):
             if taken in RULES or taken in ALIASES:
                 raise ValueError(f"a rule named {taken!r} is already registered; choose another name")
-        RULES[name] = Rule(name, parameters[3:], delta)
+        RULES[name] = Rule(name, parameters[len(_INPUTS) + modulated :], delta, modulated)
         ALIASES.update(dict.fromkeys(aliases, name))
         return delta
 
@@ -131,6 +145,25 @@ def _abcd_d_out(pre, post, weight, A, B, C, eta, D):  # type: ignore[no-untyped-
 @register_rule("ABCD_D_in_and_out", "ABCD_lr_D_in_and_out")
 def _abcd_d_in_and_out(pre, post, weight, A, B, C, eta, D_in, D_out):  # type: ignore[no-untyped-def]
     return eta * (A * (pre * post) + B * pre + C * post + D_in) + D_out
+
+
+# The rule of foraging agents, Giannakakis, Khajehabdollahi & Levina (2023), arXiv 2303.06734. The paper's abstract says
+# that evolved plasticity rules are studied in foraging agents, that of its successor (2024, arXiv 2403.13649) that they
+# are "simple reward-modulated plasticity rules". The equation itself is recalled, not read: eight terms, four of them
+# times the reward, and a learning rate. Which number is which term was not found, hence names; their order is ours.
+# With reward_pre = 1, pre_post = -1 and the rest 0 it is the delta rule, eta * pre * (modulator - post): plain algebra.
+
+
+@register_rule("reward_modulated")
+def _reward_modulated(  # type: ignore[no-untyped-def]
+    pre, post, weight, modulator,
+    reward_pre_post, reward_post, reward_pre, reward_one, pre_post, post_only, pre_only, one, eta,
+):  # fmt: skip
+    both = pre * post
+    return eta * (
+        modulator * (reward_pre_post * both + reward_post * post + reward_pre * pre + reward_one)
+        + (pre_post * both + post_only * post + pre_only * pre + one)
+    )
 
 
 RULES["static"] = Rule("static", (), None)  # with evolved initial weights: an ordinary network

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hebbian_gym import RULES, Architecture, HebbianPolicy, PlasticNetwork
-from hebbian_gym.architecture import INITIAL_WEIGHTS, architecture_for, random_genome
+from hebbian_gym.architecture import INITIAL_WEIGHTS, NORMALIZATIONS, architecture_for, random_genome
 
 RULE_NAMES = tuple(RULES)
 anyhow_fast = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
@@ -383,9 +383,9 @@ def test_an_impossible_architecture_is_refused(options, sentence):
     rule=st.sampled_from(RULE_NAMES),
     initial_weights=st.sampled_from(INITIAL_WEIGHTS),
     initial_scale=st.floats(0.01, 2),
-    normalize=st.booleans(),
+    normalize=st.sampled_from(NORMALIZATIONS),
     update_every=st.integers(1, 5),
-    outputs=st.sampled_from(["tanh", "logistic", "raw"]),
+    outputs=st.sampled_from(["tanh", "logistic", "raw", "step"]),
 )
 def test_an_architecture_survives_json(sizes, outputs, **options):
     architecture = Architecture(tuple(sizes), outputs=(outputs,) * sizes[-1], **options)

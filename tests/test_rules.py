@@ -27,8 +27,15 @@ FORMULAS = {  # written from Najarro & Risi (2020), eq. 1 and figure 8: o_i, o_j
         "A B C eta D_in D_out",
         lambda i, j, h: h["eta"] * (h["A"] * i * j + h["B"] * i + h["C"] * j + h["D_in"]) + h["D_out"],
     ),
+    "reward_modulated": (  # here without modulation: the modulator is 1; the rest is in test_modulation.py
+        "reward_pre_post reward_post reward_pre reward_one pre_post post_only pre_only one eta",
+        lambda i, j, h: h["eta"] * (
+            h["reward_pre_post"] * i * j + h["reward_post"] * j + h["reward_pre"] * i + h["reward_one"]
+            + h["pre_post"] * i * j + h["post_only"] * j + h["pre_only"] * i + h["one"]
+        ),
+    ),
     "static": ("", lambda i, j, h: 0.0),
-}
+}  # fmt: skip
 PAPER_CODE_NAMES = {
     "AD_lr": "AD_eta",
     "ABC_lr": "ABC_eta",
@@ -142,6 +149,33 @@ def test_a_formula_with_another_signature_is_refused(registry, formula):
     with pytest.raises(ValueError, match=r"pre, post, weight"):
         register_rule("mine")(formula)
     assert "mine" not in RULES
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda pre, post, weight, A, modulator: A * modulator,
+        lambda pre, post, weight, A, B, modulator, C: A * modulator,
+    ],
+)
+def test_a_modulator_anywhere_else_is_refused(registry, formula):
+    with pytest.raises(ValueError, match=r"'mine' must have its modulator directly after the weight"):
+        register_rule("mine")(formula)
+    assert "mine" not in RULES
+
+
+def test_a_modulator_is_no_coefficient(registry):
+    @register_rule("gated")
+    def gated(pre, post, weight, modulator, gain):
+        return gain * modulator * modulator * pre * post
+
+    assert (get_rule("gated").coefficients, get_rule("gated").modulated) == (("gain",), True)
+    assert not get_rule("ABCD").modulated
+    network = PlasticNetwork(Architecture((1, 1), rule="gated", modulation="reward"), np.array([0.5], np.float32))
+    network.weights[0][:] = 0.3
+    network.act(np.ones(1))
+    network.learn(3)
+    np.testing.assert_allclose(network.weights[0], 0.3 + 0.5 * 9 * math.tanh(0.3), rtol=1e-5)
 
 
 @pytest.mark.parametrize("run", [numba_weights, torch_weights])
