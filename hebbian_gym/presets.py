@@ -104,7 +104,7 @@ PRESETS: dict[str, Preset] = {
         optimizer=_PAPER,
     ),
     "car-hebbian": Preset(
-        about="the setting of our longest run on the car, from pixels: mirrored pairs share births, smaller steps",
+        about="the setting of our longest run on the car, from pixels: z-scores, pairs share births, smaller steps",
         envs=(CAR,),
         generations=1000,
         architecture=_PAPER_DRIVER,
@@ -113,10 +113,10 @@ PRESETS: dict[str, Preset] = {
         optimizer={
             "population_size": 200,
             "sigma": 0.1,
+            "shaping": "zscore",  # by ranks it stays with driving straight for a hundred generations
             "learning_rate": 0.1,
-            "learning_rate_decay": 0.99,
+            "learning_rate_decay": 0.995,
             "learning_rate_floor": 0.02,
-            "sigma_decay": 0.9995,
             "sigma_floor": 0.03,
         },
     ),

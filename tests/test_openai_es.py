@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hebbian_gym import OpenAIES
+from hebbian_gym.optimizers.openai_es import SHAPINGS
 
 GENES, SIZE = 7, 10
 START = np.linspace(-1, 1, GENES)
@@ -299,3 +300,33 @@ def test_a_saved_state_goes_on_bit_for_bit(optimizer):
 def test_a_state_of_another_optimizer_is_refused(ours, theirs):
     with pytest.raises(ValueError, match="saved"):
         make(**ours).load_state_dict(make(**theirs).state_dict())
+
+
+def test_zscores_let_a_far_better_candidate_count_for_more():
+    fitness = np.array([0.0, 1.0, 2.0, 100.0])
+    by_rank, by_zscore = (SHAPINGS[name](fitness) for name in ("rank", "zscore"))
+    for shaped in (by_rank, by_zscore):
+        assert shaped.mean() == pytest.approx(0)
+        assert shaped.std() == pytest.approx(1)
+    np.testing.assert_allclose(by_zscore, (fitness - fitness.mean()) / fitness.std())
+    assert by_zscore[3] - by_zscore[2] > 2 * (by_rank[3] - by_rank[2])
+    assert not SHAPINGS["zscore"](np.ones(4)).any()
+
+
+def test_the_step_by_zscores_is_the_formula():
+    rng = np.random.default_rng(0)
+    es = OpenAIES(rng.normal(size=20), 6, shaping="zscore", weight_decay=0.0)
+    mean, population, fitness = es.mean.copy(), es.ask(), rng.normal(size=6)
+    z = (fitness - fitness.mean()) / fitness.std()
+    gradient = sum(z[i] * (population[i] - mean) / population.sigma for i in range(6)) / (6 * population.sigma)
+    rate = es.learning_rate
+    es.tell(fitness)
+    np.testing.assert_allclose(es.mean, mean + rate * gradient, rtol=1e-4, atol=1e-5)
+
+
+def test_a_resume_with_another_shaping_is_refused():
+    ranks, zscores = OpenAIES(np.zeros(3), 4), OpenAIES(np.zeros(3), 4, shaping="zscore")
+    with pytest.raises(ValueError, match="other settings"):
+        zscores.load_state_dict(ranks.state_dict())
+    with pytest.raises(ValueError, match="rank, zscore"):
+        OpenAIES(np.zeros(3), 4, shaping="raw")

@@ -16,7 +16,7 @@ ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8  # Kingma & Ba (2015)
 class OpenAIES:
     """Evolution strategy of Salimans et al. (2017, arXiv 1703.03864), algorithm 2, in Najarro & Risi's version.
 
-    Mirrored pairs; a penalty of ``weight_decay * mean(genome^2)`` off the fitness; centred ranks, brought to unit
+    Mirrored pairs; a penalty of ``weight_decay * mean(genome^2)`` off the fitness; fitness shaped to zero mean and unit
     variance; learning rate and sigma that fall geometrically to a floor.
 
     Args:
@@ -27,10 +27,13 @@ class OpenAIES:
         seed: all randomness derives from it.
         optimizer: "sgd" (the paper) or "adam".
         weight_decay: weight of the penalty.
+        shaping: "rank" (the paper), which outliers cannot upset; or "zscore", which lets a rare candidate that is far
+            better than all others count for as much.
         learning_rate_decay, learning_rate_floor, sigma_decay, sigma_floor: the schedules, per generation.
 
     Raises:
-        ValueError: for an odd population, a sigma or learning rate that is not positive, or an unknown optimizer.
+        ValueError: for an odd population, a sigma or learning rate that is not positive, or an unknown optimizer or
+            shaping.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class OpenAIES:
         *,
         optimizer: str = "sgd",
         weight_decay: float = 0.01,
+        shaping: str = "rank",
         learning_rate_decay: float = 0.995,
         learning_rate_floor: float = 0.001,
         sigma_decay: float = 0.999,
@@ -54,11 +58,13 @@ class OpenAIES:
             raise ValueError(f"sigma and learning_rate must be positive, not {sigma} and {learning_rate}")
         if optimizer not in ("sgd", "adam"):
             raise ValueError(f'optimizer must be "sgd" or "adam", not {optimizer!r}')
+        if shaping not in SHAPINGS:
+            raise ValueError(f"shaping must be one of {', '.join(SHAPINGS)}, not {shaping!r}")
         self._mean = np.array(mean, dtype=np.float32)
         if self._mean.ndim != 1 or not self._mean.size or not np.isfinite(self._mean).all():
             raise ValueError(f"mean must be finite numbers of shape (genes,), at least one, not {mean!r}")
         self.population_size, self.seed, self.generation = population_size, seed, 0
-        self.optimizer, self.weight_decay = optimizer, weight_decay
+        self.optimizer, self.weight_decay, self.shaping = optimizer, weight_decay, shaping
         self._sigma = (sigma, sigma_decay, sigma_floor)
         self._learning_rate = (learning_rate, learning_rate_decay, learning_rate_floor)
         self._moments = [np.zeros_like(self._mean) for _ in ADAM_BETAS] if optimizer == "adam" else []
@@ -90,7 +96,7 @@ class OpenAIES:
         complete = np.isfinite(pairs).all(axis=1)  # a pair that lost one of its two is dropped
         if not complete.any():
             raise ValueError("no mirrored pair of this generation has two finite fitnesses: nothing to learn from")
-        shaped = shape_by_rank(pairs[complete].ravel()).reshape(-1, 2)
+        shaped = SHAPINGS[self.shaping](pairs[complete].ravel()).reshape(-1, 2)
         gradient = np.zeros_like(self._mean)
         for pair, (plus, minus) in zip(np.flatnonzero(complete), shaped, strict=True):
             noise = population.noise(int(pair))
@@ -132,7 +138,8 @@ class OpenAIES:
     @property
     def _settings(self) -> list[Any]:
         sizes = [self.population_size, self.optimizer, self.weight_decay]
-        return [*sizes, *self._sigma, *self._learning_rate]
+        shaping = [] if self.shaping == "rank" else [self.shaping]  # older files know no other
+        return [*sizes, *self._sigma, *self._learning_rate, *shaping]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if np.shape(state["mean"]) != self._mean.shape:
@@ -149,10 +156,17 @@ class OpenAIES:
 def shape_by_rank(fitness: np.ndarray) -> np.ndarray:
     """Centred ranks brought to zero mean and unit variance, shape (n,); ties share their mean rank."""
     _, inverse, counts = np.unique(fitness, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts + 1) / 2)[inverse]
-    centred = ranks - ranks.mean()
+    return shape_by_zscore((np.cumsum(counts) - (counts + 1) / 2)[inverse])
+
+
+def shape_by_zscore(fitness: np.ndarray) -> np.ndarray:
+    """Fitness brought to zero mean and unit variance, shape (n,)."""
+    centred = fitness - fitness.mean()
     spread = centred.std()
     return centred / spread if spread > 0 else centred
+
+
+SHAPINGS = {"rank": shape_by_rank, "zscore": shape_by_zscore}
 
 
 def _decayed(generation: int, start: float, decay: float, floor: float) -> float:
