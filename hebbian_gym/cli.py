@@ -219,6 +219,31 @@ def record(
 
 
 @app.command()
+def reproduce(
+    name: Annotated[str | None, typer.Argument(help="Which experiment; without a name they are listed.")] = None,
+    budget: Annotated[str, typer.Option(help="quick: minutes; full: what the documents report.")] = "quick",
+    out: Annotated[Path, typer.Option(help="Folder for the picture and its data.")] = Path("runs/reproduce"),
+    seed: Seed = 0,
+    workers: Workers = CORES,
+) -> None:
+    """Run an experiment: a picture, the data behind it, and what it came to."""
+    from .experiments import EXPERIMENTS, Settings, reproduce
+    from .progress import Fraction
+
+    if name is None:
+        for each, experiment in EXPERIMENTS.items():
+            console.print(f"[bold]{each}[/bold]: {experiment.about}", highlight=False)
+        return
+    with Fraction(console, name) as progress:
+        outcome = reproduce(name, out, Settings(budget, workers, seed, progress))
+    if budget == "quick":
+        console.print("budget quick: fewer seeds and generations than the documents report")
+    for sentence in outcome.summary:
+        console.print(sentence, highlight=False)
+    console.print(f"{out / name}.png, {out / name}.json", highlight=False)
+
+
+@app.command()
 def bench(
     names: Annotated[list[str] | None, typer.Argument(help="Which lines; all by default.")] = None,
     repetitions: Annotated[int, typer.Option(help="Interleaved repetitions of each measurement.", min=1)] = 5,

@@ -106,3 +106,35 @@ class Counter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+
+class Fraction:
+    """A bar over something whose done fraction is known; call it with that.
+
+    Args:
+        console: where to draw.
+        what: is being done.
+    """
+
+    def __init__(self, console: Console, what: str) -> None:
+        self._console, self._what, self._tenths = console, what, -1
+        self._bar = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(True),
+            console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task(what, total=1.0)
+
+    def __call__(self, done: float) -> None:
+        self._bar.update(self._task, completed=done)
+        if not self._console.is_terminal and int(10 * done) > self._tenths:  # one line every tenth
+            self._tenths = int(10 * done)
+            self._console.print(f"{self._what}: {10 * self._tenths}%", highlight=False)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()

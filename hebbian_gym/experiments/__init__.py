@@ -1,0 +1,103 @@
+"""Experiments by command: each makes a figure and the data behind it.
+
+An experiment is a function ``run(settings)`` that returns an :class:`Outcome`; the table below names them all.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BUDGETS = ("quick", "full")
+
+
+def _nothing(done: float) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an experiment is run.
+
+    Attributes:
+        budget: "quick", minutes on two cores, or "full", what its page in docs/ reports.
+        workers: processes.
+        seed: all randomness derives from it.
+        progress: called with the fraction that is done, 0 to 1.
+    """
+
+    budget: str = "quick"
+    workers: int = 1
+    seed: int = 0
+    progress: Callable[[float], None] = _nothing
+
+    def __post_init__(self) -> None:
+        if self.budget not in BUDGETS:
+            raise ValueError(f"budget must be one of {', '.join(BUDGETS)}, not {self.budget!r}")
+        if self.workers < 1 or self.seed < 0:
+            raise ValueError(f"workers must be 1 or more and seed 0 or more, not {self.workers} and {self.seed}")
+
+    @property
+    def quick(self) -> bool:
+        return self.budget == "quick"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an experiment.
+
+    Attributes:
+        data: plain data behind the figure, written as JSON.
+        figure: drawn from ``data`` alone.
+        summary: sentences with the figures that matter.
+    """
+
+    data: dict[str, Any]
+    figure: Figure
+    summary: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An entry of the table.
+
+    Attributes:
+        about: one line.
+        entry: "module:function" within this package.
+    """
+
+    about: str
+    entry: str
+
+    def run(self, settings: Settings) -> Outcome:
+        """Run it."""
+        module, function = self.entry.split(":")
+        outcome: Outcome = getattr(importlib.import_module(f".{module}", __name__), function)(settings)
+        return outcome
+
+
+EXPERIMENTS: dict[str, Experiment] = {}
+
+
+def reproduce(name: str, out: Path, settings: Settings) -> Outcome:
+    """Run an experiment and write ``out/NAME.json`` and ``out/NAME.png``.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if name not in EXPERIMENTS:
+        raise ValueError(f"unknown experiment {name!r}: choose from {', '.join(EXPERIMENTS)}")
+    outcome = EXPERIMENTS[name].run(settings)
+    out.mkdir(parents=True, exist_ok=True)
+    about = {"experiment": name, "budget": settings.budget, "seed": settings.seed, "summary": outcome.summary}
+    text = json.dumps({**about, "data": outcome.data}, indent=1, allow_nan=False)
+    (out / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    outcome.figure.savefig(out / f"{name}.png", dpi=150)
+    return outcome
