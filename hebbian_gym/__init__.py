@@ -9,6 +9,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .architecture import Architecture as Architecture
+    from .closed_loop import CLOSED_LOOP_RULES as CLOSED_LOOP_RULES
+    from .closed_loop import Bus as Bus
+    from .closed_loop import ClosedLoopNetwork as ClosedLoopNetwork
+    from .closed_loop import ClosedLoopRule as ClosedLoopRule
     from .encoder import Conv as Conv
     from .evaluation import Evaluation as Evaluation
     from .evaluation import ProcessEvaluator as ProcessEvaluator
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from .evaluation import Task as Task
     from .evaluation import evaluate as evaluate
     from .network import PlasticNetwork as PlasticNetwork
+    from .optimizers import GeneticAlgorithm as GeneticAlgorithm
     from .optimizers import OpenAIES as OpenAIES
     from .optimizers import Optimizer as Optimizer
     from .optimizers import Population as Population
@@ -27,11 +32,17 @@ if TYPE_CHECKING:
     from .rules import RULES as RULES
     from .rules import register_rule as register_rule
     from .training import train as train
+    from .vector import VectorEvaluator as VectorEvaluator
+    from .vector import run_episodes as run_episodes
 
 from .registration import register as _register
 
 _HOMES = {  # public name to the module it is imported from on first use, so that `import hebbian_gym` stays light
     "Architecture": "architecture",
+    "CLOSED_LOOP_RULES": "closed_loop",
+    "Bus": "closed_loop",
+    "ClosedLoopNetwork": "closed_loop",
+    "ClosedLoopRule": "closed_loop",
     "Conv": "encoder",
     "Evaluation": "evaluation",
     "ProcessEvaluator": "evaluation",
@@ -39,6 +50,7 @@ _HOMES = {  # public name to the module it is imported from on first use, so tha
     "Task": "evaluation",
     "evaluate": "evaluation",
     "PlasticNetwork": "network",
+    "GeneticAlgorithm": "optimizers",
     "OpenAIES": "optimizers",
     "Optimizer": "optimizers",
     "Population": "optimizers",
@@ -50,6 +62,8 @@ _HOMES = {  # public name to the module it is imported from on first use, so tha
     "RULES": "rules",
     "register_rule": "rules",
     "train": "training",
+    "VectorEvaluator": "vector",
+    "run_episodes": "vector",
 }
 __all__ = [*_HOMES, "__version__"]
 

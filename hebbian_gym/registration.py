@@ -10,6 +10,11 @@ from gymnasium.envs.registration import EnvSpec
 
 ANT = "hebbian_gym.envs.ant:AntEnv"
 CAR = "hebbian_gym.envs.car_racing:CarRacingEnv"
+LINE = "hebbian_gym.envs.line_following:LineFollowingEnv"
+VALUATION = "hebbian_gym.envs.foraging:FoodValuationEnv"
+VALUATIONS = "hebbian_gym.envs.foraging:FoodValuationVectorEnv"
+FORAGING = "hebbian_gym.envs.foraging:ForagingEnv"
+FORAGINGS = "hebbian_gym.envs.foraging:ForagingVectorEnv"
 QUARTER = 0.25  # of a lower leg: the paper's damage
 
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
@@ -21,8 +26,16 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "AntDamaged-v0": {"entry_point": ANT, "kwargs": {}},
     "AntDamagedRandom-v0": {"entry_point": ANT, "kwargs": {"damage": "random"}},
     "CarRacingPreprocessed-v0": {"entry_point": CAR, "kwargs": {}},
+    "LineFollowing-v0": {"entry_point": LINE, "kwargs": {}, "max_episode_steps": 5000},
+    "FoodValuation-v0": {"entry_point": VALUATION, "vector_entry_point": VALUATIONS, "kwargs": {}},
+    "Foraging-v0": {
+        "entry_point": FORAGING,
+        "vector_entry_point": FORAGINGS,
+        "kwargs": {},
+        "max_episode_steps": 2000,
+    },
 }
-MAX_EPISODE_STEPS = 1000
+MAX_EPISODE_STEPS = 1000  # where the table says nothing else
 
 
 def importable(spec: EnvSpec) -> EnvSpec:
@@ -48,4 +61,4 @@ def register() -> None:
     """Register every ID that is not registered yet; ``import hebbian_gym`` does it."""
     for id_, arguments in ENVIRONMENTS.items():
         if id_ not in gym.registry:
-            gym.register(id_, max_episode_steps=MAX_EPISODE_STEPS, **arguments)
+            gym.register(id_, **{"max_episode_steps": MAX_EPISODE_STEPS, **arguments})

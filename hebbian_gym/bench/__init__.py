@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 from .ant import ant_env_step, ant_inner_loop
 from .car import car_encoder, car_env_step, car_inner_loop, car_reset
+from .foraging import foraging_vector
+from .line_following import line_following
 from .measurement import Measurement
 from .rule import hebbian_kernel_ant, hebbian_kernel_car
 from .strategy import es_ask_tell_ant, es_ask_tell_car
@@ -30,6 +32,8 @@ BENCHMARKS: dict[str, Callable[..., Measurement]] = {
     "es-ask-tell-ant": es_ask_tell_ant,
     "es-ask-tell-car": es_ask_tell_car,
     "workers-2": workers_2,
+    "line-following": line_following,
+    "foraging-vector": foraging_vector,
 }
 """Each takes ``repetitions``, and ``size``: how much one repetition does."""
 
