@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def train(
     held_out_episodes: int = 10,
     callbacks: Sequence[Callback] = (),
     done: Callable[[], None] = lambda: None,
+    evaluator: Evaluator | None = None,
 ) -> Run:
     """Evolve a policy's genome.
 
@@ -77,6 +79,7 @@ def train(
         callbacks: called with the :class:`Run` after each generation; what they return is logged, and a returned
             ``{"stop": reason}`` ends the run.
         done: called after each candidate.
+        evaluator: judges the candidates instead of ``workers`` processes, such as a VectorEvaluator; it is left open.
 
     Raises:
         FileExistsError: if ``run_dir`` holds a run and ``resume`` is not set.
@@ -86,7 +89,10 @@ def train(
     if resume and run_dir is None:
         raise ValueError("to resume, say where the run is: run_dir")
     folder = Path(run_dir) if run_dir is not None else None
-    with make_evaluator(policy.architecture, workers) as evaluator:
+    judge: AbstractContextManager[Evaluator] = (
+        make_evaluator(policy.architecture, workers) if evaluator is None else nullcontext(evaluator)
+    )
+    with judge as evaluator:
         run = Run(policy, optimizer, task, evaluator, generations, folder)
         always: list[Callback] = [HeldOut(held_out_every, held_out_episodes)]
         if folder is not None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 
-from hebbian_gym import Architecture, OpenAIES, Task, train
+from hebbian_gym import Architecture, OpenAIES, SerialEvaluator, Task, train
 from hebbian_gym.architecture import random_genome
 from hebbian_gym.callbacks import StopAt, TensorBoard
 from hebbian_gym.checkpoint import load_policy
@@ -426,3 +426,22 @@ def test_a_missing_tensorboard_is_answered_with_the_command(monkeypatch, tmp_pat
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(ImportError, match=r'pip install "hebbian-gym\[plots\]"'):
         TensorBoard(tmp_path)
+
+
+def test_an_evaluator_of_ones_own_is_used_and_left_open(tmp_path):
+    class Counting(SerialEvaluator):
+        calls, closed = 0, False
+
+        def evaluate(self, *arguments, **options):
+            self.calls += 1
+            return super().evaluate(*arguments, **options)
+
+        def close(self):
+            self.closed = True
+            super().close()
+
+    own = Counting(ARCHITECTURE)
+    evolve(tmp_path, 2, evaluator=own, workers=2)
+    assert own.calls >= 2
+    assert not own.closed
+    own.close()

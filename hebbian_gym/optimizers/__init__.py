@@ -1,7 +1,9 @@
 """Optimisers: they ask for a population and are told its fitness. Higher is better."""
 
 from .base import Copies as Copies
+from .base import Genomes as Genomes
 from .base import MirroredPopulation as MirroredPopulation
 from .base import Optimizer as Optimizer
 from .base import Population as Population
+from .genetic import GeneticAlgorithm as GeneticAlgorithm
 from .openai_es import OpenAIES as OpenAIES

@@ -96,6 +96,28 @@ class MirroredPopulation:
 
 
 @dataclass(frozen=True)
+class Genomes:
+    """Candidates written out, each with births of its own.
+
+    Attributes:
+        genomes: float32 of shape (candidates, genes).
+    """
+
+    genomes: Array
+
+    def __len__(self) -> int:
+        return len(self.genomes)
+
+    def pair(self, index: int) -> int:
+        return index
+
+    def __getitem__(self, index: int) -> Array:
+        if not 0 <= index < len(self):
+            raise IndexError(f"candidate {index} of {len(self)}")
+        return self.genomes[index]
+
+
+@dataclass(frozen=True)
 class Copies:
     """One genome many times over: its lifetimes are then evaluated like a population's."""
 
