@@ -279,9 +279,9 @@ def _to_picture(polygons, x, y, angle, zoom, across, down):  # type: ignore[no-u
 
 @njit(cache=True)
 def _rectangle(polygon, left, right, top, bottom, across, down):  # type: ignore[no-untyped-def]
-    """As pygame fills it: the window's pixels at right and bottom belong to it."""
-    left, right = min(left, right) * across, (max(left, right) + 1) * across
-    top, bottom = min(top, bottom) * down, (max(top, bottom) + 1) * down
+    """As pygame fills it: whole pixels of the window, and those at right and bottom belong to it."""
+    left, right = int(min(left, right)) * across, (int(max(left, right)) + 1) * across
+    top, bottom = int(min(top, bottom)) * down, (int(max(top, bottom)) + 1) * down
     polygon[0, 0], polygon[0, 1] = left, top
     polygon[1, 0], polygon[1, 1] = right, top
     polygon[2, 0], polygon[2, 1] = right, bottom

@@ -64,11 +64,12 @@ def _cover(polygon, cover, row, width):  # type: ignore[no-untyped-def]
         begin, end = min(max(y, row), row + 1.0), min(max(to_y, row), row + 1.0)
         if begin == end:
             continue
-        slope = (to_x - x) / (to_y - y)
-        begin_x, end_x = x + (begin - y) * slope, x + (end - y) * slope
+        begin_x = x + (to_x - x) * ((begin - y) / (to_y - y))
+        end_x = x + (to_x - x) * ((end - y) / (to_y - y))
         left, right = min(begin_x, end_x), max(begin_x, end_x)
-        first, last = min(first, max(int(left), 0)), max(last, min(int(right), width - 1))
-        for i in range(max(int(left), 0), min(int(right), width - 1) + 1):
+        start, stop = max(int(left), 0), min(int(np.floor(right)), width - 1)  # start > stop: beyond the row
+        first, last = min(first, start), max(last, stop)
+        for i in range(start, stop + 1):
             near, far = max(left, i), min(right, i + 1.0)
             part = (end - begin) * ((far - near) / (right - left) if right > left else 1.0)
             here = part * (i + 1 - (near + far) / 2)
