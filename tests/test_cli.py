@@ -57,7 +57,8 @@ def test_envs_lists_every_id_and_writes_specs(tmp_path):
 
 def test_presets_lists_the_papers():
     shown = CliRunner().invoke(app, ["presets"]).output
-    assert all(name in shown for name in ("ant-hebbian", "ant-hebbian-paper", "ant-static", "car-hebbian", "car-static"))
+    papers = ("ant-hebbian", "ant-hebbian-paper", "ant-static", "car-hebbian", "car-hebbian-paper", "car-static")
+    assert all(name in shown for name in papers)
 
 
 def test_train_writes_policy_log_and_config(evolved):
@@ -108,8 +109,7 @@ def test_the_car_is_evolved_from_pixels_scored_and_filmed(tmp_path):
     run("train", "--resume", folder, "--workers", 1, "--generations", 2)
     policy = hebbian_gym.HebbianPolicy.load(folder / "policy.npz")
     assert policy.genome.size == 458_002
-    full_laps = ["--env-kwargs", '{"lap_complete_percent": 1.0}']
-    printed = run("evaluate", folder / "policy.npz", "--episodes", 1, "--workers", 1, *full_laps)
+    printed = run("evaluate", folder / "policy.npz", "--episodes", 1, "--workers", 1)
     assert "CarRacingPreprocessed-v0" in printed
     assert "1000" in printed  # steps: no early stop
     run("record", folder / "policy.npz", "--out", tmp_path / "car.gif", "--env-kwargs", '{"early_stop": true}')
@@ -128,6 +128,8 @@ def test_the_car_is_evolved_from_pixels_scored_and_filmed(tmp_path):
         (["train", "--resume", "nowhere"], "holds no run that can be resumed"),
         (["train", "--env", "CartPole-v1", "--population", "3"], "must be even"),
         (["evaluate", "nothing.npz"], "there is no file nothing.npz"),
+        (["evaluate", "nobody"], "no ready-evolved policy 'nobody': choose from ant-hebbian, car-hebbian"),
+        (["reproduce", "nothing"], "unknown experiment 'nothing': choose from"),
         (["bench", "nope"], "nope"),
     ],
 )

@@ -62,10 +62,13 @@ class CarRacingEnv(CarRacing):
 
     ## Episode End
 
-    Terminated when ``lap_complete_percent`` of the tiles have been visited and the start is crossed, when all have
-    been visited, or when the car leaves the playing field. Truncated after 1000 steps (by the registration). With
-    ``early_stop`` (meant for evolution, not for scores) truncated at the 21st negative reward in a row, as in the code
-    of Najarro & Risi (2020).
+    Terminated when all tiles have been visited, or when the car leaves the playing field. Truncated after 1000 steps
+    (by the registration). With ``early_stop`` (meant for evolution, not for scores) truncated at the 21st negative
+    reward in a row, as in the code of Najarro & Risi (2020).
+
+    ``lap_complete_percent`` is handed to Gymnasium, where (1.4) it has no effect: a lap would count as complete once the
+    start's tile is touched for the first time after so many others, but the car touches it at the reset. So CarRacing-v3
+    ends episodes as v0 did.
 
     ## Arguments
 
@@ -77,8 +80,7 @@ class CarRacingEnv(CarRacing):
     - ``frame_stack``: pictures of an observation, newest last, along the channels.
     - ``indicators``: whether the bar is painted.
     - ``early_stop``: see above.
-    - ``lap_complete_percent``, ``domain_randomize``, ``continuous``, ``render_mode``: Gymnasium's own. With
-      ``lap_complete_percent=1.0`` an episode ends as in CarRacing-v0: when every tile is visited.
+    - ``lap_complete_percent``, ``domain_randomize``, ``continuous``, ``render_mode``: Gymnasium's own.
 
     ``render()`` is Gymnasium's own picture, "rgb_array" or "human". ``reset(options={"randomize": False})`` keeps the
     colours where ``domain_randomize`` is set.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from .ant import ant_env_step, ant_inner_loop
 from .car import car_encoder, car_env_step, car_inner_loop, car_reset
 from .foraging import foraging_vector
+from .foraging_evolution import foraging_evolution
 from .line_following import line_following
 from .measurement import Measurement
 from .rule import hebbian_kernel_ant, hebbian_kernel_car
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[..., Measurement]] = {
     "workers-2": workers_2,
     "line-following": line_following,
     "foraging-vector": foraging_vector,
+    "foraging-evolution": foraging_evolution,
 }
 """Each takes ``repetitions``, and ``size``: how much one repetition does."""
 

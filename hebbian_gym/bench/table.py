@@ -33,8 +33,8 @@ def as_table(measurements: Sequence[Measurement]) -> Table:
     for name in ("benchmark", "ours", "peer", "unit", "ratio", "target", "met"):
         table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True)
     for m in measurements:
-        target = "" if m.target is None else f"{_SIGNS[m.better]} {m.target:.3g}"
-        target += f" {m.unit}" if m.target_of == "ours" else ""
+        target = "" if m.target is None else f"{_SIGNS[m.better]} {_figure(m.target)}"
+        target = f"ours {target}" if m.target_of == "ours" else target
         table.add_row(m.name, _figure(m.ours), _figure(m.peer), m.unit, f"{m.ratio:.3f}", target, _yes_or_no(m.met))
         if m.stretch is not None:
             reached = m.ratio <= m.stretch if m.better == "lower" else m.ratio >= m.stretch

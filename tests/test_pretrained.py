@@ -1,0 +1,79 @@
+"""Ready-evolved policies: they load, act, and their cards say what they are."""
+
+import json
+import math
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import hebbian_gym as hg
+from hebbian_gym.pretrained import FOLDER, pretrained_names, pretrained_path
+from hebbian_gym.pretrained.publish import as_markdown, publish
+
+NAMES = pretrained_names()
+
+
+def card(name):
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_there_is_a_walker_and_a_driver():
+    assert {"ant-hebbian", "car-hebbian"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_ready_evolved_policy_acts_in_its_environment(name):
+    policy = hg.load_pretrained(name)
+    assert policy.genome.size == card(name)["genes"]
+    assert policy.env_spec is not None
+    with gym.make(policy.env_spec, disable_env_checker=True) as env:
+        observation, _ = env.reset(seed=0)
+        policy.reset(seed=0)
+        assert env.action_space.contains(policy.act(observation))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_is_complete_and_its_text_is_made_of_its_data(name):
+    told = card(name)
+    assert told["name"] == name
+    assert told["episodes"] == 100
+    assert told["generation"] > 0
+    assert told["env_steps"] > told["generation"] * told["config"]["preset"]["optimizer"]["population_size"]
+    assert told["scores"]
+    assert all(math.isfinite(score["mean"]) and score["sd"] > 0 for score in told["scores"])
+    assert (FOLDER / f"{name}.md").read_text(encoding="utf-8") == as_markdown(told)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_lifetime_scores_what_the_card_promises(name):
+    told = card(name)
+    score = told["scores"][0]
+    lives = hg.evaluate(hg.load_pretrained(name), score["env"], episodes=3, seed=7)
+    assert abs(lives.score.mean() - score["mean"]) < 4 * score["sd"] / math.sqrt(3)
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="'nobody': choose from ant-hebbian, car-hebbian"):
+        pretrained_path("nobody")
+
+
+def test_publishing_scores_a_run_on_bodies_that_evolution_did_not_see(tmp_path, monkeypatch):
+    monkeypatch.setattr("hebbian_gym.pretrained.publish.EPISODES", 1)
+    run = tmp_path / "run"
+    run.mkdir()
+    walker = hg.HebbianPolicy.for_env("AntUndamaged-v0", hidden=(2,))
+    walker.genome = np.zeros_like(walker.genome)
+    walker.save(run / "policy.npz", generation=2, held_out=0.0)
+    preset = {"envs": ["AntUndamaged-v0"], "architecture": {}, "genome_scale": 1.0, "task": {}, "optimizer": {}}
+    (run / "config.json").write_text(json.dumps({"preset": preset, "seed": 3}))
+    rows = ["generation,fitness/mean,time/env_steps,time/seconds", "0,1.0,10,1800", "1,2.0,20,1800", "2,9.0,99,3600"]
+    (run / "log.csv").write_text("\n".join(rows) + "\n")
+    told = publish(run, "walker", workers=1, folder=tmp_path)
+    assert (told["generation"], told["env_steps"], told["hours"]) == (2, 20, 1.0)
+    assert [point["fitness"] for point in told["curve"]] == [1.0, 2.0]
+    assert [score["env"] for score in told["scores"]][:3] == [
+        "AntUndamaged-v0", "AntDamagedRightFront-v0", "AntDamagedLeftFront-v0",
+    ]  # fmt: skip
+    assert hg.HebbianPolicy.load(tmp_path / "walker.npz").genome.size == walker.genome.size
+    assert "seed 3" in (tmp_path / "walker.md").read_text()
