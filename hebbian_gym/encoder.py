@@ -121,8 +121,8 @@ _BLOCK = 1024  # sums at a time: with the pixels under them they stay in the fir
 def make_stages(shape: Shape, encoder: Sequence[Conv]) -> tuple[Stage, ...]:
     """What :func:`encode` works in, for pictures of a shape (channels, height, width)."""
     shapes = encoder_shapes(shape, encoder)
-    befores = [tuple(shape), *shapes[:-1]]
-    return tuple(_make_stage(*sizes) for sizes in zip(befores, shapes, encoder, strict=True))
+    inputs_of = [tuple(shape), *shapes[:-1]]
+    return tuple(_make_stage(*sizes) for sizes in zip(inputs_of, shapes, encoder, strict=True))
 
 
 def _make_stage(before: Shape, after: Shape, conv: Conv) -> Stage:

@@ -50,7 +50,6 @@ ANT_TRIALS = (
 CAR_TRIALS = (Trial("random tracks, CarRacing-v3's rules", CAR, {}),)
 
 
-
 def publish(run_dir: Path, name: str, workers: int, folder: Path = FOLDER) -> dict[str, Any]:
     """Score a run's best mean genome and write its file and its card.
 
