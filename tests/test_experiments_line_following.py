@@ -17,19 +17,17 @@ pytest.importorskip("matplotlib")
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hebbian_gym.experiments import EXPERIMENTS, Outcome, Settings, line_following, reproduce
-from hebbian_gym.experiments.line_following import (
-    EVERY,
-    REFLEX,
-    RULES,
-    TRACKS,
-    WATCHED,
-    Budget,
-    Life,
-    live,
-    paired_test,
-    sign_test,
+from hebbian_gym.experiments import (
+    EXPERIMENTS,
+    Outcome,
+    Settings,
+    line_following,
+    line_following_lives,
+    line_following_plots,
+    reproduce,
 )
+from hebbian_gym.experiments.line_following_acceptance import paired_test, sign_test
+from hebbian_gym.experiments.line_following_lives import EVERY, REFLEX, RULES, TRACKS, WATCHED, Budget, Life, live
 
 NAMES = ("line-following-success", "line-following-error", "line-following-weights")
 RUNS: dict[str, Callable[[Settings], Outcome]] = {
@@ -40,7 +38,7 @@ TINY = Budget(seeds=2, pairs=2, rates=(1e-3, 1.0), limit=420, horizon=150)
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(line_following.BUDGETS, "quick", TINY)
+    monkeypatch.setitem(line_following_lives.BUDGETS, "quick", TINY)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +49,7 @@ def progress() -> dict[str, list[float]]:
 @pytest.fixture(scope="module")
 def outcomes(progress: dict[str, list[float]]) -> dict[str, Outcome]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(line_following.BUDGETS, "quick", TINY)
+        patch.setitem(line_following_lives.BUDGETS, "quick", TINY)
         return {name: run(Settings(progress=progress[name].append)) for name, run in RUNS.items()}
 
 
@@ -236,7 +234,7 @@ def read(outcomes: dict[str, Outcome]) -> dict[str, Any]:
 @pytest.mark.parametrize("track", TRACKS)
 def test_success_is_drawn_with_failures_above(read: dict[str, Any], track: str) -> None:
     ax, data = axes(), read[NAMES[0]]
-    line_following.plot_success(ax, data, track)
+    line_following_plots.plot_success(ax, data, track)
     drawn = lines(ax)
     assert list(drawn) == [REFLEX, *RULES]
     assert drawn[REFLEX][0, 1] > TINY.limit  # it fails
@@ -249,7 +247,7 @@ def test_success_is_drawn_with_failures_above(read: dict[str, Any], track: str) 
 
 def test_the_integral_is_drawn(read: dict[str, Any]) -> None:
     ax, data = axes(), read[NAMES[0]]
-    line_following.plot_integral(ax, data, "bent")
+    line_following_plots.plot_integral(ax, data, "bent")
     drawn = lines(ax)["BP"][:, 1]
     for height, same in zip(drawn, data["tracks"]["bent"]["rules"]["BP"]["integral"], strict=True):
         assert min(same) <= height <= max(same)
@@ -259,7 +257,7 @@ def test_the_integral_is_drawn(read: dict[str, Any]) -> None:
 @pytest.mark.parametrize("which", ["best", "common"])
 def test_the_error_is_drawn(read: dict[str, Any], which: str) -> None:
     ax, data = axes(), read[NAMES[1]]
-    line_following.plot_error(ax, data, "bean", which)
+    line_following_plots.plot_error(ax, data, "bean", which)
     drawn = lines(ax)
     assert list(drawn) == [REFLEX, *RULES]
     assert drawn["SaR"][:, 1].tolist() == data["tracks"]["bean"]["rules"]["SaR"][which]["mean"]
@@ -269,7 +267,7 @@ def test_distances_and_the_ratio_are_drawn(read: dict[str, Any]) -> None:
     data = read[NAMES[2]]
     for rule in WATCHED:
         ax = axes()
-        line_following.plot_distances(ax, data, rule)
+        line_following_plots.plot_distances(ax, data, rule)
         assert len(lines(ax)) == 11
         assert lines(ax)["layer 11"][:, 1].tolist() == [
             row[-1] for row in data["tracks"]["bean"]["rules"][rule]["distances"]
@@ -277,10 +275,10 @@ def test_distances_and_the_ratio_are_drawn(read: dict[str, Any]) -> None:
     for track in TRACKS:
         rules = data["tracks"][track]["rules"]
         ax = axes()
-        line_following.plot_ratio(ax, data, track)
+        line_following_plots.plot_ratio(ax, data, track)
         for line, rule in zip(lines(ax).values(), WATCHED, strict=True):
             assert line[:, 1].tolist() == [ratio for ratio in rules[rule]["ratio"] if ratio is not None]
         ax = axes()
-        line_following.plot_spread(ax, data, track)
+        line_following_plots.plot_spread(ax, data, track)
         for rule, line in lines(ax).items():
             assert line[:, 1].tolist() == np.median(rules[rule]["spread"]["unboosted_layers"], axis=1).tolist()
