@@ -25,7 +25,7 @@ ES = Measurement(
 LOOP = Measurement("loop", "act + step", 35.0, 100.0, "us/step", 5, target=0.4, stretch=0.3, floor=30.0)
 WORKERS = Measurement("workers", "two", 1900.0, 1000.0, "steps/s", 5, better="higher", target=1.85)
 TOLD = Measurement("told", "no target", 1.0, 2.0, "us", 5)
-WITH_FLOOR = {"ant-env-step", "car-env-step"}
+WITH_FLOOR = {"ant-env-step", "car-env-step", "foraging-evolution"}
 WITH_MEMORY = {"es-ask-tell-ant": 61_440 * 4 / 2**20, "es-ask-tell-car": 458_002 * 4 / 2**20}  # MiB: the mean alone
 
 

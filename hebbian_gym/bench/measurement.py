@@ -31,8 +31,8 @@ class Measurement:
         target: what ``target_of`` must reach; None for a figure that is only told.
         target_of: "ratio" or "ours".
         stretch: what it should reach.
-        floor: the part of ours that is physics, in ``unit``: the engine's step, or where that cannot be told apart
-            (the car) all of the simulator's step but its picture.
+        floor: the part of ours that is simulation, in ``unit``: the engine's step, or where that cannot be told apart
+            all of the environment's (of the car's, all but the picture).
         memory_mb: the most that ours allocated meanwhile, MiB.
         memory_target_mb: what that may be.
     """

@@ -40,7 +40,7 @@ def as_table(measurements: Sequence[Measurement]) -> Table:
             reached = m.ratio <= m.stretch if m.better == "lower" else m.ratio >= m.stretch
             table.add_row("", "", "", "", "stretch", f"{_SIGNS[m.better]} {m.stretch:.3g}", _yes_or_no(reached))
         if m.floor is not None:
-            table.add_row("  of it, physics", _figure(m.floor), "", m.unit)
+            table.add_row("  of it, simulation", _figure(m.floor), "", m.unit)
         if m.memory_mb is not None:
             limit = "" if m.memory_target_mb is None else f"<= {m.memory_target_mb:g} MiB"
             table.add_row("  memory", _figure(m.memory_mb), "", "MiB", "", limit)

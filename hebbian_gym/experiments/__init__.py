@@ -83,7 +83,27 @@ class Experiment:
         return outcome
 
 
-EXPERIMENTS: dict[str, Experiment] = {}
+EXPERIMENTS: dict[str, Experiment] = {
+    "line-following-success": Experiment(
+        "steps to success on the line, and the error until then, of every closed-loop rule", "line_following:success"
+    ),
+    "line-following-error": Experiment("the line follower's error over a lifetime", "line_following:error"),
+    "line-following-weights": Experiment(
+        "how far each layer's weights go on the line, and what is left of the error carried back",
+        "line_following:weights",
+    ),
+    "foraging-learning-rate": Experiment(
+        "the learning rate that evolves in static foragers, beside the best one", "foraging:learning_rate"
+    ),
+    "foraging-rule": Experiment("the rule that evolves in static foragers, for three read-outs", "foraging:rule"),
+    "foraging-moving": Experiment(
+        "moving foragers' rules, with several interfaces between what learns and what moves", "forager:moving"
+    ),
+    "foraging-switch": Experiment("moving foragers, plastic or not, when all values are reversed", "forager:switch"),
+    "modulation": Experiment(
+        "Hebbian networks that track values, with and without a modulator", "modulation:modulation"
+    ),
+}
 
 
 def reproduce(name: str, out: Path, settings: Settings) -> Outcome:

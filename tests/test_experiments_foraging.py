@@ -1,0 +1,232 @@
+"""Experiments on foragers: static, moving, and modulated."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from hebbian_gym.experiments import EXPERIMENTS, Settings, forager, foraging, modulation
+from hebbian_gym.network import PlasticNetwork
+
+BUDGETS = {
+    "foraging-learning-rate": (foraging, "RATE_BUDGETS"),
+    "foraging-rule": (foraging, "RULE_BUDGETS"),
+    "foraging-moving": (forager, "MOVING_BUDGETS"),
+    "foraging-switch": (forager, "SWITCH_BUDGETS"),
+    "modulation": (modulation, "BUDGETS"),
+}
+FIGURES = {
+    "foraging-learning-rate": foraging.rate_figure,
+    "foraging-rule": foraging.rule_figure,
+    "foraging-moving": forager.moving_figure,
+    "foraging-switch": forager.switch_figure,
+    "modulation": modulation.figure,
+}
+SMALL = foraging.Budget(2, 2, 4, 2, 30, 3)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str, workers: int = 1, seed: int = 0) -> Any:
+    module, budgets = BUDGETS[name]
+    monkeypatch.setattr(module, budgets, {"quick": SMALL, "full": SMALL})
+    return EXPERIMENTS[name].run(Settings(workers=workers, seed=seed))
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_data_is_complete_and_draws_the_figure(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+    module, budgets = BUDGETS[name]
+    monkeypatch.setattr(module, budgets, {"quick": SMALL})
+    outcome = EXPERIMENTS[name].run(Settings(progress=told.append))
+    data = json.loads(json.dumps(outcome.data, allow_nan=False))  # finite throughout
+    assert data == outcome.data
+    assert data["budget"]["generations"] == SMALL.generations
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(outcome.summary) >= 3
+    assert all(isinstance(line, str) for line in outcome.summary)
+    figure = FIGURES[name](data)
+    figure.canvas.draw()
+    labels = [ax.get_xlabel() + ax.get_ylabel() for ax in figure.axes]
+    assert any(labels)
+
+
+@pytest.mark.parametrize("name", ["foraging-rule", "foraging-switch"])
+def test_any_number_of_workers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(monkeypatch, name, 1).data == run(monkeypatch, name, 2).data
+
+
+def test_another_seed_is_another_evolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(monkeypatch, "foraging-rule").data != run(monkeypatch, "foraging-rule", seed=1).data
+
+
+def test_analytic_rates() -> None:
+    rate = foraging.analytic_rate
+    distances = {0.25: 0.018, 0.5: 0.048, 1.0: 0.088, 1.5: 0.111, 2.0: 0.125}  # D, which is twice the setting
+    noises = {0.05: 0.155, 0.1: 0.152, 0.3: 0.125, 0.6: 0.088, 1.0: 0.057, 2.0: 0.025}
+    probabilities = {
+        0.0005: 0.059,
+        0.001: 0.076,
+        0.005: 0.115,
+        0.01: 0.125,
+        0.05: 0.099,
+        0.1: 0.032,
+        0.2: 0.0,
+        0.5: 0.0,
+    }
+    assert {D: rate(D / 2, 0.3, 0.01) for D in distances} == pytest.approx(distances, abs=6e-4)
+    assert {s: rate(1.0, s, 0.01) for s in noises} == pytest.approx(noises, abs=6e-4)
+    assert {p: rate(1.0, 0.3, p) for p in probabilities} == pytest.approx(probabilities, abs=6e-4)
+    assert rate(0.0, 0.3, 0.01) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("eta", "distance", "noise", "probability"),
+    [
+        (0.03, 1.0, 0.3, 0.01),
+        (0.1, 1.0, 0.3, 0.01),
+        (0.1, 1.0, 0.3, 0.05),
+        (0.1, 1.0, 1.0, 0.01),
+        (0.1, 0.5, 0.3, 0.01),
+    ],
+)
+def test_delta_rule_errs_as_the_algebra_says(eta: float, distance: float, noise: float, probability: float) -> None:
+    place, lives = foraging.Place(distance, noise, probability), foraging.seeds(7, count=20)
+    env = place.make(len(lives), 2000, noise_free=True)
+    found = foraging.errors(foraging.valuer(), foraging.delta_genomes([eta]), env, lives)[0]
+    assert found == pytest.approx(foraging.analytic_error(eta, distance, noise, probability), rel=0.15)
+
+
+def test_effective_rate_is_that_of_the_nearest_delta_rule() -> None:
+    assert foraging.effective_rate(foraging.DELTA, 0.1) == pytest.approx(0.1)
+    assert foraging.effective_rate(foraging.DELTA / 2, 0.2) == pytest.approx(0.1)
+    assert foraging.effective_rate(np.eye(8)[foraging.TERMS.index("one")], 0.2) == 0.0
+    assert foraging.cosine(3 * foraging.DELTA, foraging.DELTA) == pytest.approx(1.0)
+
+
+def test_same_values_are_the_same_environment_reflected() -> None:
+    place = foraging.Place(noise=0.0, same_values=True)
+    env, plain = place.make(5, 20), replace(place, same_values=False).make(5, 20)
+    foods, _ = env.reset(seed=3)
+    others, infos = plain.reset(seed=3)
+    for _ in range(10):
+        assert np.linalg.norm(foods, axis=1) == pytest.approx(np.linalg.norm(others, axis=1), rel=1e-5)
+        factor = 1 - 2 * infos["state"]
+        nothing = np.zeros((5, 1), np.float32)
+        shown, (foods, *_), (others, *_, infos) = foods, env.step(nothing), plain.step(nothing)
+        factor = 1 - 2 * infos["state"]
+        assert factor * shown[:, 0] == pytest.approx(infos["value"], abs=1e-5)
+
+
+def test_told_shows_the_last_food_and_its_value() -> None:
+    env = modulation.Told(foraging.Place().make(3, 10))
+    first, _ = env.reset(seed=0)
+    assert first.shape == (3, 9)
+    assert not first[:, 4:].any()
+    second, *_, infos = env.step(np.zeros((3, 1), np.float32))
+    assert (second[:, 4:8] == first[:, :4]).all()
+    assert second[:, 8] == pytest.approx(infos["modulator"], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", forager.INTERFACES)
+def test_moving_forager_is_a_literal_one(name: str) -> None:
+    interface, steps, lives = forager.INTERFACES[name], 150, [5, 9]
+    rng = np.random.default_rng(1)
+    genomes = rng.uniform(-1, 1, (2, interface.genes)).astype(np.float32)
+    genomes[:, forager.ETA] = 0.2
+    arena = forager.Arena(eat_radius=1.5)
+    env = arena.make(2, steps)
+    foragers = forager.Foragers(interface, genomes, env, 0.5)
+    seen, infos = env.reset(seed=lives)
+    foragers.reset(lives)
+    literal = [Literal(interface, g, w.copy()) for g, w in zip(genomes, foragers._weights.numpy(), strict=True)]
+    meals = 0
+    for _ in range(steps):
+        actions = foragers.act(seen)
+        assert actions == pytest.approx(np.array([one.act(o) for one, o in zip(literal, seen, strict=True)]), abs=1e-4)
+        seen, _, _, _, infos = env.step(actions)
+        foragers.learn(infos["modulator"])
+        for number in np.flatnonzero(infos["eaten"]):
+            literal[number].learn(infos["eaten_ingredients"][number], infos["modulator"][number])
+            meals += 1
+        for number, one in enumerate(literal):
+            assert foragers._weights[number].numpy() == pytest.approx(one.weights, abs=1e-4)
+            one.weights = foragers._weights[number].numpy().copy()  # so that roundings do not add up
+    assert meals > 5
+
+
+class Literal:
+    """One forager, as the documentation has it."""
+
+    def __init__(self, interface: forager.Interface, genome: np.ndarray, weights: np.ndarray) -> None:
+        self.squash = {"raw": lambda x: x, "tanh": np.tanh, "step": lambda x: float(x > 0)}[interface.read_out]
+        self.theta, self.eta = dict(zip(foraging.TERMS, genome[:8], strict=True)), genome[8]
+        inputs = interface.units + 4
+        self.first = 3 * genome[9 : 9 + 8 * inputs].reshape(inputs, 8)
+        self.second = 3 * genome[9 + 8 * inputs :].reshape(8, 2)
+        self.weights = weights
+
+    def value(self, food: np.ndarray) -> list[float]:
+        return [self.squash(sum(self.weights[i, j] * food[i] for i in range(4))) for j in range(self.weights.shape[1])]
+
+    def act(self, seen: np.ndarray) -> np.ndarray:
+        told = np.array([*self.value(seen[:4]), *seen[4:7], 1.0])
+        return np.tanh(np.tanh(told @ self.first) @ self.second)
+
+    def learn(self, food: np.ndarray, reward: float) -> None:
+        th, y = self.theta, self.value(food)
+        for j in range(len(y)):
+            for i in range(4):
+                with_reward = (
+                    th["reward_pre_post"] * food[i] * y[j] + th["reward_post"] * y[j]
+                    + th["reward_pre"] * food[i] + th["reward_one"]
+                )  # fmt: skip
+                without = (
+                    th["pre_post"] * food[i] * y[j] + th["post_only"] * y[j] + th["pre_only"] * food[i] + th["one"]
+                )
+                self.weights[i, j] += self.eta * (reward * with_reward + without)
+            self.weights[:, j] /= np.sqrt((self.weights[:, j] ** 2).sum())
+
+
+def test_sensory_network_is_the_numba_one() -> None:
+    interface = forager.Interface("tanh")
+    assert PlasticNetwork(interface.sensory, np.zeros(forager.RULE_GENES, np.float32)).genome.shape == (9,)
+
+
+def test_birth_knows_what_the_curriculum_grants() -> None:
+    interface, arena = forager.Interface("raw"), forager.Arena()
+    env = arena.make(200, 10)
+    found = []
+    for ignorance in (0.0, 0.5, 1.0):
+        foragers = forager.Foragers(interface, np.zeros((200, interface.genes)), env, ignorance)
+        _, infos = env.reset(seed=0)
+        foragers.reset(range(200))
+        found.append((foragers._weights.numpy()[:, :, 0] * infos["ingredient_values"]).sum(1).mean())
+    assert found[0] == pytest.approx(1.0, abs=1e-5)
+    assert found[0] > found[1] > 0.3 > abs(found[2])
+
+
+def test_without_plasticity_eta_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = run(monkeypatch, "foraging-switch").data
+    assert all(genome[forager.ETA] == 0 for genome in data["static"]["genomes"])
+    assert data["arena"]["switch_at"] == SMALL.steps // 2
+    assert any(genome[forager.ETA] > 0 for genome in data["plastic"]["genomes"])
+
+
+def test_sign_test() -> None:
+    assert forager._paired([1.0] * 5, [0.0] * 5)["p"] == pytest.approx(1 / 32)
+    assert forager._paired([1.0, 0.0], [0.0, 1.0])["p"] == pytest.approx(3 / 4)
+    assert not forager._paired([0.0] * 20, [1.0] * 20)["held"]
+
+
+def test_mirrored_rules_are_the_same() -> None:
+    rng = np.random.default_rng(0)
+    rule = rng.standard_normal(8)
+    mirror = np.where([("post" in term) for term in foraging.TERMS], rule, -rule)
+    assert forager.pairwise_distances(np.stack([rule, mirror]), mirrored=True) == pytest.approx([0.0])
+    assert forager.pairwise_distances(np.stack([rule, mirror]), mirrored=False)[0] > 0.1
