@@ -38,7 +38,7 @@ Workers = Annotated[int, typer.Option(help="Worker processes.", min=1)]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, for scripts.")]
 EnvKwargs = Annotated[
     str | None,
-    typer.Option(help="Arguments of the environments, as JSON, such as '{\"damage\": {\"left_back\": 0.5}}'."),
+    typer.Option(help='Arguments of the environments, as JSON, such as \'{"damage": {"left_back": 0.5}}\'.'),
 ]
 Seed = Annotated[int, typer.Option(help="All randomness derives from it.", min=0)]
 
