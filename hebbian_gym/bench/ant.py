@@ -90,7 +90,7 @@ def ant_env_step(repetitions: int, size: int = 1000) -> Measurement:
             repetitions,
         )
         floor = float(np.median([_physics_time_per_step(ours, actions, seed) for seed in range(1, repetitions + 1)]))
-    what = f"{ANT} env.step; peer: {PEER} env.step, same actions; physics: stepSimulation"
+    what = f"{ANT} env.step; peer: {PEER} env.step, same actions; simulation: stepSimulation"
     return Measurement("ant-env-step", what, *times, "us/step", repetitions, floor=floor)
 
 

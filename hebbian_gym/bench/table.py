@@ -40,7 +40,7 @@ def as_table(measurements: Sequence[Measurement]) -> Table:
             reached = m.ratio <= m.stretch if m.better == "lower" else m.ratio >= m.stretch
             table.add_row("", "", "", "", "stretch", f"{_SIGNS[m.better]} {m.stretch:.3g}", _yes_or_no(reached))
         if m.floor is not None:
-            table.add_row("  of it, simulation", _figure(m.floor), "", m.unit)
+            table.add_row("  simulation", _figure(m.floor), "", m.unit)
         if m.memory_mb is not None:
             limit = "" if m.memory_target_mb is None else f"<= {m.memory_target_mb:g} MiB"
             table.add_row("  memory", _figure(m.memory_mb), "", "MiB", "", limit)
@@ -52,6 +52,8 @@ _SIGNS = {"lower": "<=", "higher": ">="}
 
 
 def _figure(value: float) -> str:
+    if value >= 100_000:
+        return f"{value / 1e6:.3g} M"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
