@@ -99,7 +99,7 @@ def car_env_step(repetitions: int, size: int = 300) -> Measurement:
             floor = float(np.median([_time_per_step(peer, drives[seed], seed) for seed in range(1, repetitions + 1)]))
     what = (
         f"{CAR} env.step; peer: {PEER} env.step + cv2.resize to {PIXELS} x {PIXELS}, same actions along the road; "
-        f"physics: {PEER} env.step without _render"
+        f"simulation: {PEER} env.step without _render"
     )
     return Measurement(
         "car-env-step", what, *times, "us/step", repetitions,
