@@ -282,7 +282,7 @@ def held_out_scores(job: Moving, genomes: Array) -> tuple[Array, Array]:
 
 # A switch in mid-life
 
-SWITCH_BUDGETS = {"quick": Budget(6, 60, 50, 3, 300, 20), "full": Budget(20, 200, 50, 4, 300, 40)}
+SWITCH_BUDGETS = {"quick": Budget(8, 120, 50, 3, 300, 20), "full": Budget(20, 200, 50, 4, 300, 40)}
 CHUNK = 5  # runs that evolve side by side
 SIGNIFICANT = 0.05
 
@@ -382,7 +382,7 @@ def plot_course(ax: Axes, data: dict[str, Any], windows: int = 20) -> None:
 
 # Interfaces between what learns and what moves
 
-MOVING_BUDGETS = {"quick": Budget(3, 60, 50, 3, 300, 10), "full": Budget(10, 200, 50, 4, 300, 20)}
+MOVING_BUDGETS = {"quick": Budget(4, 80, 50, 3, 300, 10), "full": Budget(10, 200, 50, 4, 300, 20)}
 INTERFACES = {
     "4 units": Interface("raw", 4),
     "4 units, regularised": Interface("raw", 4, 0.1),
@@ -499,7 +499,7 @@ def plot_scores(ax: Axes, data: dict[str, Any]) -> None:
     ax.axhline(0, color="0.6", linewidth=0.8)
     _name_conditions(ax, data)
     ax.set_ylabel("value eaten in a life never seen")
-    ax.legend(frameon=False, fontsize=9, ncols=2)
+    ax.legend(frameon=False, fontsize=9, ncols=4, loc="lower left", bbox_to_anchor=(-0.08, 1.0), columnspacing=1.0)
 
 
 def plot_distances(ax: Axes, data: dict[str, Any]) -> None:

@@ -370,7 +370,7 @@ SWEEPS: dict[str, tuple[float, ...]] = {
     "noise": (0.1, 0.3, 1.0, 2.0),
     "transition_probability": (0.001, 0.01, 0.05, 0.1),
 }
-RATE_BUDGETS = {"quick": Budget(1, 40, 50, 2, 500, 20), "full": Budget(3, 300, 50, 3, 1000, 40)}
+RATE_BUDGETS = {"quick": Budget(1, 120, 50, 3, 500, 20), "full": Budget(3, 300, 50, 3, 1000, 40)}
 
 
 def learning_rate(settings: Settings) -> Outcome:
@@ -505,7 +505,7 @@ def _tidy(ax: Axes, data: dict[str, Any], knob: str) -> None:
 
 # Which rule evolves
 
-RULE_BUDGETS = {"quick": Budget(2, 40, 50, 2, 500, 20), "full": Budget(5, 60, 50, 3, 1000, 40)}
+RULE_BUDGETS = {"quick": Budget(2, 100, 50, 3, 500, 20), "full": Budget(5, 60, 50, 3, 1000, 40)}
 _STEADY = Place(distance=0.0, same_values=True)
 CONDITIONS: dict[str, tuple[str, Place, bool]] = {
     "linear": ("raw", Place(), False),
