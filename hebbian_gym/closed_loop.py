@@ -230,14 +230,14 @@ def _change(sizes, weights, activity, factors, eta, boost):  # type: ignore[no-u
 class ClosedLoopNetwork:
     """A network without biases that steers, and learns from the error E of a reflex while it does.
 
-    An agent for :func:`hebbian_gym.run_episode`. By default it is the one of the reference's simulated line follower:
+    An agent for :func:`hebbian_gym.run_episode`. By default it is the one of the authors' simulated line follower:
     720 inputs, ten layers of 10 neurons, two outputs, weights drawn from U(0, 1), f(z) = 1 / (1 + exp(-z)) - 0.5.
 
     In each step E is carried back through the network as the previous step left it, the weights change with the
     previous inputs, and then the present inputs make the steering, ``gain`` x (the outputs weighted by
     ``output_weights``). In the first step of a lifetime the present inputs stand for the previous ones.
 
-    A quirk of the reference: weighted sums in the first layer are divided by ``first_layer_boost``, changes of its
+    A quirk of the authors' program: weighted sums in the first layer are divided by ``first_layer_boost``, changes of its
     weights multiplied by it. With 1, "BP" follows minus the gradient of -E x (sum of the outputs); with another boost
     the changes in the first layer are boost^2 times that.
 
@@ -248,7 +248,7 @@ class ClosedLoopNetwork:
         hidden: neurons in each hidden layer.
         output_weights: for each output, what it adds to the steering.
         gain: of the steering, units/s.
-        first_layer_boost: 1000 in the reference, 1 for an ordinary network.
+        first_layer_boost: 1000 in the authors' program, 1 for an ordinary network.
 
     Attributes:
         rule, learning_rate, first_layer_boost: as above.

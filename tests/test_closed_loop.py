@@ -58,7 +58,7 @@ def layers_of(values: np.ndarray, network: ClosedLoopNetwork) -> list[np.ndarray
 def test_bp_is_minus_the_gradient(
     hidden: list[int], outputs: int, inputs: int, boost: float, error: float, seed: int
 ) -> None:
-    """Of -E x (sum of the outputs); the first layer's is boost^2 times that, by the reference's quirk."""
+    """Of -E x (sum of the outputs); the first layer's is boost^2 times that, by the authors' quirk."""
     network = scattered(
         "BP", seed, learning_rate=1.0, inputs=inputs, hidden=hidden, output_weights=[1.0] * outputs,
         first_layer_boost=boost,
@@ -82,7 +82,7 @@ def literal_sign(x: float, of_zero: int) -> float:
 
 
 class Literal:
-    """One neuron and one synapse at a time, as the reference's page puts it."""
+    """One neuron and one synapse at a time, as the equations are written."""
 
     def __init__(self, rule: ClosedLoopRule, weights: list[np.ndarray], eta: float, boost: float) -> None:
         self.rule, self.weights, self.eta, self.boost = rule, [layer.copy() for layer in weights], eta, boost

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("matplotlib")
-
 from hebbian_gym.experiments import EXPERIMENTS, Settings, forager, foraging, modulation
 from hebbian_gym.network import PlasticNetwork
 

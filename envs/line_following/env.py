@@ -15,7 +15,7 @@ from .success import Success
 from .track import ARENA, WIDTH, Points, Track, make_track
 
 STEERING_BOUND = 10.0  # units / s
-ERROR_SCALE = 11.6 / 50.0  # of the reward, per unit of reflex gain: the reference's largest error, 11.6 at gain 50
+ERROR_SCALE = 11.6 / 50.0  # of the reward, per unit of reflex gain: the authors' largest error, 11.6 at gain 50
 LARGEST_DIFFERENCE = 1.0 / (1.0 + math.exp(-1.0)) - 0.5  # of two ground sensors: white minus black
 OUT_OF_SIGHT = 1.0 + robot.ERROR_Y  # units, and half the line: from here on no error sensor sees it
 
@@ -71,7 +71,7 @@ class LineFollowingEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
     ``success`` and ``success_step``.
 
     Without ``lost_cost`` the reward does not ask that the line is followed: far from it E is 0 as well. The learners
-    of the reference do not use rewards; for those that do, set it to 1.
+    of the authors do not use rewards; for those that do, set it to 1.
 
     ``success``: the sum of abs(E) over ``success_window`` steps has been below ``success_threshold`` in
     ``success_hold`` steps in a row, the first of them after ``success_window`` steps; once met it stays. As our
@@ -80,7 +80,7 @@ class LineFollowingEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
 
     ## Starting State
 
-    The robot's centre on the track's first point, heading for the second (our choice; in the reference it meets the
+    The robot's centre on the track's first point, heading for the second (our choice; in the authors' program it meets the
     line a little later), or ``start``. The seed decides the noise of the wheels.
 
     ## Episode End
@@ -92,8 +92,8 @@ class LineFollowingEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
     - ``track``: points (x, y) of a closed polygon (units), which must not meet itself nor leave the arena. Lists, if
       the environment's spec is to be written as JSON.
     - ``track_width``: of the line (units).
-    - ``reflex_gain``: 50; the reference's runs with the reflex alone have 200.
-    - ``speed``: 30 units/s; the reference's runs with the reflex alone have 60.
+    - ``reflex_gain``: 50; the authors' runs with the reflex alone have 200.
+    - ``speed``: 30 units/s; the authors' runs with the reflex alone have 60.
     - ``wheel_noise``: 0.05, a fraction.
     - ``start``: x, y (units) and heading (rad).
     - ``lost_cost``: see Rewards; 0.

@@ -71,7 +71,7 @@ class ResonatorBank(gym.ObservationWrapper[np.ndarray, Any, np.ndarray], RecordC
     The first ``predictors`` numbers of an observation are filtered. What follows them (E; with :class:`RoadBend`, G
     and E) stays at the end, unfiltered. The new observation is float32 of shape (filters x predictors + the others,):
     all predictors by the slowest filter, then all by the next, and so on, then the others. Filters start from zero at
-    each reset. By default they are those of the reference's simulation: 144 predictors become 720 numbers.
+    each reset. By default they are those of the authors' simulation: 144 predictors become 720 numbers.
 
     Args:
         env: its observations are a Box of shape (at least predictors,), bounded for the predictors.

@@ -15,7 +15,7 @@ ERROR_X, ERROR_Y = 10.0, 5.0  # units in the robot's frame: error sensors at (10
 PREDICTOR_X = np.array([11.0, 12.0, 13.0])  # units ahead: nearest row first
 PREDICTOR_Y = 0.25 * (np.arange(47, -48, -2) / 2.0)  # units to the left: leftmost first, 5.875 to -5.875
 PREDICTORS = len(PREDICTOR_X) * len(PREDICTOR_Y)
-WHITE = 0.731059  # what predictors are counted from, in the reference's rounding of a sensor's 1 / (1 + exp(-1))
+WHITE = 0.731059  # what predictors are counted from, in the authors' rounding of a sensor's 1 / (1 + exp(-1))
 
 
 @njit(cache=True)

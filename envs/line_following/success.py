@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Success:
-    """Whether the error has stayed small for long enough, as in the reference's program.
+    """Whether the error has stayed small for long enough, as in the authors' program.
 
     Args:
         threshold: that the sum of abs(E) over the window must stay below.

@@ -13,7 +13,7 @@ Points = Sequence[Sequence[float]] | np.ndarray
 
 ARENA = 250.0  # units, height and width
 WIDTH = 2.75  # units, of the line
-PIXEL = 0.25  # units, between the maps' nodes: 1000 pixels across the arena, as in the reference
+PIXEL = 0.25  # units, between the maps' nodes: 1000 pixels across the arena, as in the authors' program
 REACH = 10.0  # units: distances are known up to here
 PATCH = 1.0  # units: a ground sensor looks at so much on all four sides
 SAMPLES = 9  # across its patch; at the maps' nodes, for 2 * PATCH = (SAMPLES - 1) * PIXEL
