@@ -237,8 +237,8 @@ class ClosedLoopNetwork:
     previous inputs, and then the present inputs make the steering, ``gain`` x (the outputs weighted by
     ``output_weights``). In the first step of a lifetime the present inputs stand for the previous ones.
 
-    A quirk of the authors' program: weighted sums in the first layer are divided by ``first_layer_boost``, changes of its
-    weights multiplied by it. With 1, "BP" follows minus the gradient of -E x (sum of the outputs); with another boost
+    A quirk of the authors' program: weighted sums in the first layer are divided by ``first_layer_boost``, changes of
+    its weights multiplied by it. With 1, "BP" follows minus the gradient of -E x (sum of the outputs); with another boost
     the changes in the first layer are boost^2 times that.
 
     Args:

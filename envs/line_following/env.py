@@ -80,8 +80,8 @@ class LineFollowingEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
 
     ## Starting State
 
-    The robot's centre on the track's first point, heading for the second (our choice; in the authors' program it meets the
-    line a little later), or ``start``. The seed decides the noise of the wheels.
+    The robot's centre on the track's first point, heading for the second (our choice; in the authors' program it meets
+    the line a little later), or ``start``. The seed decides the noise of the wheels.
 
     ## Episode End
 
