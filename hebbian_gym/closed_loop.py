@@ -238,8 +238,8 @@ class ClosedLoopNetwork:
     ``output_weights``). In the first step of a lifetime the present inputs stand for the previous ones.
 
     A quirk of the authors' program: weighted sums in the first layer are divided by ``first_layer_boost``, changes of
-    its weights multiplied by it. With 1, "BP" follows minus the gradient of -E x (sum of the outputs); with another boost
-    the changes in the first layer are boost^2 times that.
+    its weights multiplied by it. With 1, "BP" follows minus the gradient of -E x (sum of the outputs); with another
+    boost the changes in the first layer are boost^2 times that.
 
     Args:
         rule: one of ``CLOSED_LOOP_RULES`` by name, or a :class:`ClosedLoopRule`.
