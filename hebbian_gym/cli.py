@@ -18,6 +18,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from gymnasium.envs.registration import EnvSpec
 
+    from .evaluation import Evaluation
     from .presets import Preset
 
 METRES = 0.0165  # per unit of progress: the ant's time step, s
@@ -74,6 +75,9 @@ def train(
     workers: Workers = CORES,
     checkpoint_every: Annotated[int, typer.Option(help="Generations between checkpoints.", min=1)] = 5,
     held_out_every: Annotated[int, typer.Option(help="Generations between held-out evaluations.", min=1)] = 10,
+    score: Annotated[
+        int, typer.Option(help="At the end, score the best mean over so many lifetimes, without early stop.", min=0)
+    ] = 100,
     tensorboard: Annotated[bool, typer.Option(help="Also write TensorBoard events into the folder.")] = False,
 ) -> None:
     """Evolve learning rules.
@@ -96,6 +100,8 @@ def train(
     if generations is not None:
         chosen = dataclasses.replace(chosen, generations=generations)
     _train(chosen, seed, run_dir, resume is not None, workers, checkpoint_every, held_out_every, tensorboard)
+    if score and (run_dir / "policy.npz").exists():
+        _score(str(run_dir / "policy.npz"), [_body(name, None, "", {}) for name in chosen.envs], score, 1, workers)
 
 
 def _train(
@@ -158,6 +164,22 @@ def evaluate(
 
     Births and resets are ones that evolution never uses, and there is no early stop.
     """
+    from .checkpoint import load_policy
+
+    _, _, meta = load_policy(_file(policy))
+    names: list[str | None] = [*env] if env else [None]
+    bodies = [_body(name, env_kwargs, policy, meta) for name in names]
+    results = _score(policy, bodies, episodes, seed, workers)
+    if json_file:
+        data = {
+            name: {key: getattr(result, key).tolist() for key in ("score", "distance", "steps")}
+            for name, result in results.items()
+        }
+        _write_json(json_file, {"policy": policy, "seed": seed, "episodes": episodes, "results": data})
+
+
+def _score(policy: str, bodies: list[EnvSpec], episodes: int, seed: int, workers: int) -> dict[str, Evaluation]:
+    """Let a policy live on each of these, and print a table."""
     import numpy as np
 
     from .checkpoint import load_policy
@@ -165,13 +187,10 @@ def evaluate(
     from .presets import Seed as Evolved
     from .progress import Counter
 
-    architecture, genome, meta = load_policy(_file(policy))
-    names: list[str | None] = [*env] if env else [None]
-    bodies = [_body(name, env_kwargs, policy, meta) for name in names]
+    architecture, genome, _ = load_policy(_file(policy))
     results = {}
-    with Counter(
-        console, f"{episodes} lifetimes on each of {len(bodies)}", episodes * len(bodies), "lifetimes"
-    ) as count:
+    what = f"{episodes} lifetimes on each of {len(bodies)}"
+    with Counter(console, what, episodes * len(bodies), "lifetimes") as count:
         for body in bodies:
             results[body.id] = evaluate(Evolved(architecture, genome), body, episodes, seed, workers, done=count)
     table = Table(title=f"{policy}: mean +- sd over {episodes} lifetimes", title_justify="left")
@@ -184,12 +203,7 @@ def evaluate(
         ]
         table.add_row(name, _spread(result.score), *known, f"{result.steps.mean():.0f}")
     console.print(table)
-    if json_file:
-        data = {
-            name: {key: getattr(result, key).tolist() for key in ("score", "distance", "steps")}
-            for name, result in results.items()
-        }
-        _write_json(json_file, {"policy": policy, "seed": seed, "episodes": episodes, "results": data})
+    return results
 
 
 def _spread(values: Any, digits: int = 0) -> str:

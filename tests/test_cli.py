@@ -17,7 +17,19 @@ from hebbian_gym.cli import app
 from hebbian_gym.registration import ENVIRONMENTS
 
 COMMAND = [sys.executable, "-c", "from hebbian_gym.cli import main; main()"]
-CARTPOLE = ["train", "--env", "CartPole-v1", "--population", "4", "--workers", "1", "--held-out-every", "2"]
+CARTPOLE = [
+    "train",
+    "--env",
+    "CartPole-v1",
+    "--population",
+    "4",
+    "--workers",
+    "1",
+    "--held-out-every",
+    "2",
+    "--score",
+    "0",
+]
 
 
 def run(*arguments, status=0, **options):
@@ -69,7 +81,19 @@ def test_train_writes_policy_log_and_config(evolved):
 def test_resume_goes_on_to_the_same_end_as_a_straight_run(evolved, tmp_path):
     run(*CARTPOLE, "--generations", 4, "--run-dir", tmp_path / "straight")
     run(*CARTPOLE, "--generations", 2, "--run-dir", tmp_path / "halves")
-    run("train", "--resume", tmp_path / "halves", "--generations", 4, "--workers", 1, "--held-out-every", 2)
+    run(
+        "train",
+        "--resume",
+        tmp_path / "halves",
+        "--generations",
+        4,
+        "--workers",
+        1,
+        "--held-out-every",
+        2,
+        "--score",
+        0,
+    )
     ends = [np.load(tmp_path / name / "checkpoint.npz")["optimizer/mean"] for name in ("straight", "halves")]
     assert np.array_equal(*ends)
 
@@ -105,8 +129,10 @@ def test_record_films_a_lifetime_with_its_weights(tmp_path):
 def test_the_car_is_evolved_from_pixels_scored_and_filmed(tmp_path):
     folder = tmp_path / "car"
     train = ["train", "--preset", "car-hebbian", "--population", 2, "--workers", 1, "--run-dir", folder]
-    run(*train, "--generations", 1)
-    run("train", "--resume", folder, "--workers", 1, "--generations", 2)
+    run(*train, "--generations", 1, "--score", 0)
+    printed = run("train", "--resume", folder, "--workers", 1, "--generations", 2, "--score", 1)
+    assert "mean +- sd over 1 lifetimes" in " ".join(printed.split())
+    assert "1000" in printed  # steps of the lifetime: scores are without early stop
     policy = hebbian_gym.HebbianPolicy.load(folder / "policy.npz")
     assert policy.genome.size == 458_002
     printed = run("evaluate", folder / "policy.npz", "--episodes", 1, "--workers", 1)
@@ -175,5 +201,5 @@ def test_an_interrupted_run_says_how_to_go_on_and_can(number, tmp_path):
     assert process.returncode == 130, printed
     assert f"--resume {folder}" in printed
     rows = len((folder / "log.csv").read_text().splitlines())
-    run("train", "--resume", folder, "--generations", rows + 1, "--workers", 1)
+    run("train", "--resume", folder, "--generations", rows + 1, "--workers", 1, "--score", 0)
     assert len((folder / "log.csv").read_text().splitlines()) == rows + 2
