@@ -26,7 +26,7 @@ SMALLEST, LARGEST = 32, 512  # pixels: below, the score would run into the track
 DTYPES = ("float32", "uint8")
 GREY = np.array([0.2125, 0.7154, 0.0721], np.float32)  # Gymnasium's weights of red, green and blue
 PATIENCE = 20  # early stop: negative rewards in a row that the paper's code bears with
-MAX_ATTEMPTS = 1000  # at a track; one in three fails
+MAX_ATTEMPTS = 1000  # at a track
 FRAME_REWARD = -0.1
 OFF_FIELD_REWARD = -100.0
 
@@ -38,7 +38,7 @@ class CarRacingEnv(CarRacing):
 
     A car seen from above follows a random track, from pixels. World, tracks, rewards and termination are those of
     ``CarRacing-v3``, by its own code; the picture is painted by ours, straight to the asked-for size, and differs from
-    Gymnasium's by about one level in 255.
+    Gymnasium's by less than one level in 255 on average (docs/car.md).
 
     ## Action Space
 
@@ -66,9 +66,9 @@ class CarRacingEnv(CarRacing):
     (by the registration). With ``early_stop`` (meant for evolution, not for scores) truncated at the 21st negative
     reward in a row, as in the code of Najarro & Risi (2020).
 
-    ``lap_complete_percent`` is handed to Gymnasium, where (1.4) it has no effect: a lap would count as complete when,
+    ``lap_complete_percent`` is handed to Gymnasium, where (1.4) it has no effect but near 0: a lap would count as complete when,
     after so many other tiles, the start's is touched for the first time, but the car touches it at the reset. So
-    CarRacing-v3 ends episodes as v0 did.
+    CarRacing-v3 ends episodes as v0 did; a percentage near 0 ends them at the first step.
 
     ## Arguments
 

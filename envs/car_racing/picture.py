@@ -24,7 +24,7 @@ from .raster import Texels
 
 EDGE = 2  # texels of black around the playing field on each map, because a look continues the outermost ones
 MAP_DETAIL = 1.45  # texels of the finest map for the width of a pixel in full zoom (geometric mean of both sides)
-LEVELS = 5  # maps, each half as fine as the one before: the first second zooms out to a 17th
+LEVELS = 5  # maps, each half as fine as the one before: the first second zooms out to an 18th
 HULL = (car_dynamics.HULL_POLY1, car_dynamics.HULL_POLY2, car_dynamics.HULL_POLY3, car_dynamics.HULL_POLY4)
 HULL_COLOUR = (204, 0, 0)
 INDICATORS = 8  # the bar, the speed, four wheels, the steering wheel, the gyroscope
