@@ -66,9 +66,9 @@ class CarRacingEnv(CarRacing):
     (by the registration). With ``early_stop`` (meant for evolution, not for scores) truncated at the 21st negative
     reward in a row, as in the code of Najarro & Risi (2020).
 
-    ``lap_complete_percent`` is handed to Gymnasium, where (1.4) it has no effect but near 0: a lap would count as complete when,
+    ``lap_complete_percent`` is handed to Gymnasium, where (1.4) it has no effect: a lap would count as complete when,
     after so many other tiles, the start's is touched for the first time, but the car touches it at the reset. So
-    CarRacing-v3 ends episodes as v0 did; a percentage near 0 ends them at the first step.
+    CarRacing-v3 ends episodes as v0 did. (A percentage of almost 0 ends them at the first step.)
 
     ## Arguments
 
