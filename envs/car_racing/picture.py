@@ -107,7 +107,6 @@ class Painter:
     def __init__(self, width: int, height: int, indicators: bool) -> None:
         self.width, self.height = width, height
         pixel = math.sqrt(WINDOW_W / width * WINDOW_H / height)  # of the window, per pixel of ours
-        self._pixel = pixel
         finest = MAP_DETAIL * ZOOM * SCALE / pixel
         self.maps = [Map(finest / 2**level) for level in range(LEVELS)]
         self.picture = np.zeros((height, width), np.uint64)
@@ -184,7 +183,7 @@ class Painter:
 
     def _look(self, x: float, y: float, angle: float, zoom: float) -> None:
         """The ground, from the map whose texels suit the zoom."""
-        level = round(math.log2(self._pixel / zoom * self.maps[0].scale / MAP_DETAIL))
+        level = round(math.log2(ZOOM * SCALE / zoom))
         ground = self.maps[min(max(level, 0), LEVELS - 1)]
         scale, cosine, sine = ground.scale, math.cos(angle), math.sin(angle)
         right, down = WINDOW_W / self.width / zoom * scale, -WINDOW_H / self.height / zoom * scale
