@@ -14,7 +14,22 @@ if TYPE_CHECKING:
     from .training import Run
 
 
-class TrainingProgress:
+class _Shown:
+    """A bar that is on the terminal within a ``with``."""
+
+    _bar: Progress
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+
+class TrainingProgress(_Shown):
     """A bar over all candidates of a run, with fitness, env-steps per second and the time left.
 
     It is a callback of :func:`~hebbian_gym.train`, and its :meth:`candidate` is that function's ``done``.
@@ -60,22 +75,13 @@ class TrainingProgress:
             generation=min(generation + 1, run.generations),
         )  # fmt: skip
 
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
-
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:,.1f} {task.fields['unit']}/s" if task.speed else "")
 
 
-class Counter:
+class Counter(_Shown):
     """A bar over a known number of things; call it after each.
 
     Args:
@@ -99,16 +105,10 @@ class Counter:
     def __enter__(self) -> Self:
         if not self._console.is_terminal:
             self._console.print(f"{self._what} ...", highlight=False)
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
+        return super().__enter__()
 
 
-class Fraction:
+class Fraction(_Shown):
     """A bar over something whose done fraction is known; call it with that.
 
     Args:
@@ -129,12 +129,3 @@ class Fraction:
         if not self._console.is_terminal and int(10 * done) > self._tenths:  # one line every tenth
             self._tenths = int(10 * done)
             self._console.print(f"{self._what}: {10 * self._tenths}%", highlight=False)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
