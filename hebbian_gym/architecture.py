@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
-from .encoder import Conv, _kernel_shapes, encoder_genes, encoder_shapes
+from .encoder import Conv, encoder_genes, encoder_kernels, encoder_shapes
 from .rules import Rule, get_rule
 
 Array = NDArray[np.float32]
@@ -267,12 +267,9 @@ class Architecture:
         Returns:
             For each stage shape (..., filters, channels, kernel, kernel), the first axes those of the genomes.
         """
-        kernels, start = [], self.coefficient_genes
-        for shape in _kernel_shapes(self.observation_shape[0], self.encoder) if self.encoder else ():
-            end = start + math.prod(shape)
-            kernels.append(genome[..., start:end].reshape(*genome.shape[:-1], *shape))
-            start = end
-        return kernels
+        if not self.encoder:
+            return []
+        return encoder_kernels(genome[..., self.coefficient_genes :], self.observation_shape[0], self.encoder)
 
     def check_genome(self, genome: Any) -> Array:
         """The genome as float32, or ValueError if it has not genome_size genes."""

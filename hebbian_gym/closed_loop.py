@@ -17,8 +17,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .network import _propagate as propagate
-from .numerics import VECTORISED
+from .numerics import VECTORISED, propagate
 
 Array = NDArray[np.float64]
 

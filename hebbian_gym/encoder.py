@@ -68,11 +68,16 @@ def encoder_genes(channels: int, encoder: Sequence[Conv]) -> int:
 
 
 def encoder_kernels(genes: Any, channels: int, encoder: Sequence[Conv]) -> list[Any]:
-    """Views of the encoder's genes (numpy or torch): for each stage (filters, channels, kernel, kernel), as torch's."""
+    """Views of the encoder's genes (numpy or torch, shape (..., genes)).
+
+    Returns:
+        For each stage shape (..., filters, channels, kernel, kernel), as torch has kernels.
+    """
     kernels, start = [], 0
     for shape in _kernel_shapes(channels, encoder):
-        kernels.append(genes[start : start + math.prod(shape)].reshape(shape))
-        start += math.prod(shape)
+        end = start + math.prod(shape)
+        kernels.append(genes[..., start:end].reshape(*genes.shape[:-1], *shape))
+        start = end
     return kernels
 
 

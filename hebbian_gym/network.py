@@ -10,24 +10,8 @@ from numba import njit
 
 from .architecture import NORMALIZATIONS, SQUASHES, Architecture, Array
 from .encoder import encode, look, make_stages
-from .numerics import CONTRACT, VECTORISED, tanh
+from .numerics import CONTRACT, VECTORISED, propagate, tanh
 from .rules import Formula
-
-
-@njit(inline="always", fastmath=CONTRACT)
-def _propagate(pre, w, post):  # type: ignore[no-untyped-def]
-    """``post = pre @ w``, four inputs at a time, so that the sums are read and written a quarter as often."""
-    post[:] = 0
-    fours = len(pre) - len(pre) % 4
-    for i in range(0, fours, 4):
-        x0, x1, x2, x3 = pre[i], pre[i + 1], pre[i + 2], pre[i + 3]
-        w0, w1, w2, w3 = w[i], w[i + 1], w[i + 2], w[i + 3]
-        for j in range(len(post)):
-            post[j] = post[j] + x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
-    for i in range(fours, len(pre)):
-        x = pre[i]
-        for j in range(len(post)):
-            post[j] += x * w[i, j]
 
 
 @njit(cache=True, **VECTORISED)
@@ -43,7 +27,7 @@ def _act(  # type: ignore[no-untyped-def]
     for layer in range(len(sizes) - 1):
         n, m = sizes[layer], sizes[layer + 1]
         post = activity[start + n : start + n + m]
-        _propagate(activity[start : start + n], weights[first : first + n * m].reshape(n, m), post)
+        propagate(activity[start : start + n], weights[first : first + n * m].reshape(n, m), post)
         if layer < len(sizes) - 2:
             for j in range(m):
                 post[j] = tanh(post[j])

@@ -26,3 +26,19 @@ def tanh(x):  # type: ignore[no-untyped-def]
     s, a, b = x * x, _ODD, _EVEN
     odd = x * (a[0] + s * (a[1] + s * (a[2] + s * (a[3] + s * (a[4] + s * (a[5] + s * a[6]))))))
     return odd / (b[0] + s * (b[1] + s * (b[2] + s * b[3])))
+
+
+@njit(inline="always", fastmath=CONTRACT)
+def propagate(pre, w, post):  # type: ignore[no-untyped-def]
+    """``post = pre @ w``, four inputs at a time, so that the sums are read and written a quarter as often."""
+    post[:] = 0
+    fours = len(pre) - len(pre) % 4
+    for i in range(0, fours, 4):
+        x0, x1, x2, x3 = pre[i], pre[i + 1], pre[i + 2], pre[i + 3]
+        w0, w1, w2, w3 = w[i], w[i + 1], w[i + 2], w[i + 3]
+        for j in range(len(post)):
+            post[j] = post[j] + x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
+    for i in range(fours, len(pre)):
+        x = pre[i]
+        for j in range(len(post)):
+            post[j] += x * w[i, j]
