@@ -1,6 +1,7 @@
 """Optimisers: they ask for a population and are told its fitness. Higher is better."""
 
 from .base import Copies as Copies
+from .base import GaussianPopulation as GaussianPopulation
 from .base import Genomes as Genomes
 from .base import MirroredPopulation as MirroredPopulation
 from .base import Optimizer as Optimizer

@@ -61,19 +61,24 @@ class Optimizer(Protocol):
         ...
 
 
+def normal(shape: tuple[int, ...], *seed: int) -> Array:
+    """Standard normal numbers, float32, that these numbers decide."""
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed))).standard_normal(shape, np.float32)
+
+
 @dataclass(frozen=True)
 class MirroredPopulation:
     """Gaussian candidates in pairs, ``mean + sigma * noise`` and ``mean - sigma * noise``.
 
     Attributes:
         mean: float32 of shape (genes,).
-        sigma: standard deviation of the noise.
+        sigma: standard deviation of the noise, one for all genes or float32 of shape (genes,).
         seed: what the noise derives from; pair p draws from the numbers of ``seed`` and p.
         size: number of candidates, even.
     """
 
     mean: Array
-    sigma: float
+    sigma: float | Array
     seed: tuple[int, ...]
     size: int
 
@@ -85,14 +90,45 @@ class MirroredPopulation:
 
     def noise(self, pair: int) -> Array:
         """The standard normal noise of a pair, float32 of shape (genes,)."""
-        bits = np.random.SFC64(np.random.SeedSequence((*self.seed, pair)))
-        return np.random.Generator(bits).standard_normal(self.mean.shape, np.float32)
+        return normal(self.mean.shape, *self.seed, pair)
 
     def __getitem__(self, index: int) -> Array:
         if not 0 <= index < self.size:
             raise IndexError(f"candidate {index} of {self.size}")
         sign = np.float32(1 - 2 * (index % 2))
         return self.mean + sign * np.float32(self.sigma) * self.noise(self.pair(index))
+
+
+@dataclass(frozen=True)
+class GaussianPopulation:
+    """Gaussian candidates, each with noise and births of its own: ``mean + sigma * noise``.
+
+    Attributes:
+        mean: float32 of shape (genes,).
+        sigma: standard deviation of the noise, one for all genes or float32 of shape (genes,).
+        seed: what the noise derives from; candidate i draws from the numbers of ``seed`` and i.
+        size: number of candidates.
+    """
+
+    mean: Array
+    sigma: float | Array
+    seed: tuple[int, ...]
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def pair(self, index: int) -> int:
+        return index
+
+    def noise(self, index: int) -> Array:
+        """The standard normal noise of a candidate, float32 of shape (genes,)."""
+        return normal(self.mean.shape, *self.seed, index)
+
+    def __getitem__(self, index: int) -> Array:
+        if not 0 <= index < self.size:
+            raise IndexError(f"candidate {index} of {self.size}")
+        return self.mean + np.float32(self.sigma) * self.noise(index)
 
 
 @dataclass(frozen=True)
