@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from .closed_loop import ClosedLoopRule as ClosedLoopRule
     from .encoder import Conv as Conv
     from .evaluation import Evaluation as Evaluation
-    from .evaluation import ProcessEvaluator as ProcessEvaluator
     from .evaluation import SerialEvaluator as SerialEvaluator
-    from .evaluation import Task as Task
     from .evaluation import evaluate as evaluate
     from .network import PlasticNetwork as PlasticNetwork
     from .optimizers import GeneticAlgorithm as GeneticAlgorithm
@@ -27,10 +25,12 @@ if TYPE_CHECKING:
     from .policy import HebbianPolicy as HebbianPolicy
     from .policy import StaticPolicy as StaticPolicy
     from .pretrained import load_pretrained as load_pretrained
+    from .processes import ProcessEvaluator as ProcessEvaluator
     from .rollout import Episode as Episode
     from .rollout import run_episode as run_episode
     from .rules import RULES as RULES
     from .rules import register_rule as register_rule
+    from .task import Task as Task
     from .training import train as train
     from .vector import VectorEvaluator as VectorEvaluator
     from .vector import run_episodes as run_episodes
@@ -45,9 +45,9 @@ _HOMES = {  # public name to the module it is imported from on first use, so tha
     "ClosedLoopRule": "closed_loop",
     "Conv": "encoder",
     "Evaluation": "evaluation",
-    "ProcessEvaluator": "evaluation",
+    "ProcessEvaluator": "processes",
     "SerialEvaluator": "evaluation",
-    "Task": "evaluation",
+    "Task": "task",
     "evaluate": "evaluation",
     "PlasticNetwork": "network",
     "GeneticAlgorithm": "optimizers",

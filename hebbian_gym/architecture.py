@@ -105,10 +105,6 @@ class Architecture:
         if not 0 < self.observation_scale < math.inf:
             raise ValueError(f"observation_scale must be a positive number, not {self.observation_scale}")
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over a pickle, also one by an older version, in which ``normalize`` was a bool."""
-        self.__dict__.update(state, normalize=_normalization(state["normalize"]))
-
     def _check_choices(self) -> None:
         for name, choices in _CHOICES.items():
             if (value := getattr(self, name)) not in choices:
@@ -270,6 +266,38 @@ class Architecture:
         if not self.encoder:
             return []
         return encoder_kernels(genome[..., self.coefficient_genes :], self.observation_shape[0], self.encoder)
+
+    def check_spaces(self, observation: gym.Space[Any], action: gym.Space[Any], name: str) -> None:
+        """Nothing, if this network can live in an environment of that name with these spaces.
+
+        Raises:
+            ValueError: if it cannot.
+        """
+        seen: Any = self.discrete_observations or math.prod(self.observation_shape)
+        done = self.action_size
+        if isinstance(observation, gym.spaces.Discrete):
+            sees = bool(self.discrete_observations) and observation.n == seen
+        elif self.encoder:
+            sees = observation.shape == self.observation_shape
+        else:
+            sees = not self.discrete_observations and math.prod(observation.shape or ()) == seen
+        if isinstance(action, gym.spaces.Discrete):
+            acts = self.discrete_actions and action.n == done
+        else:
+            acts = not self.discrete_actions and math.prod(action.shape or ()) == done
+        if not (sees and acts):
+            raise ValueError(
+                f"this network is for {self._sees} observations and {self._acts} actions, but {name} has "
+                f"{observation} and {action}: choose an environment of the shape that it was made for"
+            )
+
+    @property
+    def _sees(self) -> str:
+        return str(self.discrete_observations or " x ".join(map(str, self.observation_shape)))
+
+    @property
+    def _acts(self) -> str:
+        return f"{self.action_size} discrete" if self.discrete_actions else f"{self.action_size} continuous"
 
     def check_genome(self, genome: Any) -> Array:
         """The genome as float32, or ValueError if it has not genome_size genes."""

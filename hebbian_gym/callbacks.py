@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .checkpoint import RUN, save, save_policy, written_aside
-from .evaluation import HELD_OUT
 from .optimizers.base import Copies
+from .task import HELD_OUT
 
 if TYPE_CHECKING:
     from .training import Run

@@ -16,11 +16,12 @@ from .analysis.video import film
 from .architecture import random_genome
 from .checkpoint import load_policy
 from .envs.ant.env import TIME_STEP
-from .evaluation import EVALUATION, Evaluation, Task, make_evaluator
+from .evaluation import Evaluation, make_evaluator
 from .network import PlasticNetwork
 from .optimizers import Copies
 from .presets import ANT_BODIES, Preset
 from .progress import Counter
+from .task import EVALUATION, Task
 
 SEED = 1
 HELD_OUT_EVERY = 4

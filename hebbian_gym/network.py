@@ -318,6 +318,9 @@ class PlasticNetwork:
             self._activity[:inputs] = flat
             if architecture.observation_scale != 1:
                 self._activity[:inputs] *= self._scale
+        features = self._activity[:inputs]
+        if math.isnan(features.dot(features)):  # the largest of several NaN outputs would be an action like any other
+            raise ValueError("the environment returned an observation that is not a number (NaN)")
 
     def _update(self, modulator: float) -> None:
         architecture, activity = self.architecture, self._activity

@@ -7,8 +7,8 @@ from typing import Any
 
 from .architecture import Architecture, Array, architecture_for, random_genome
 from .encoder import Conv
-from .evaluation import Task
 from .optimizers import OpenAIES
+from .task import Task
 
 ANT_BODIES = ("AntUndamaged-v0", "AntDamagedRightFront-v0")  # those that evolution sees; the left front leg is unseen
 CAR = "CarRacingPreprocessed-v0"

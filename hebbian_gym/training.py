@@ -14,8 +14,9 @@ import numpy as np
 from .architecture import Architecture, Array
 from .callbacks import Callback, CheckpointWriter, CSVWriter, HeldOut, save_best
 from .checkpoint import RUN, load
-from .evaluation import Evaluation, Evaluator, Evolvable, Task, make_evaluator
+from .evaluation import Evaluation, Evaluator, Evolvable, make_evaluator
 from .optimizers.base import Optimizer
+from .task import Task
 
 CHECKPOINT = "checkpoint.npz"
 

@@ -17,9 +17,10 @@ from torch import Tensor
 from typing_extensions import Self
 
 from .architecture import Architecture
-from .evaluation import AGGREGATES, TRAINING, Evaluation, Task
+from .evaluation import Evaluation, make_body
 from .optimizers.base import Population
 from .policy import Lifetimes, act_batch, birth_batch, learn_batch
+from .task import AGGREGATES, TRAINING, Task
 
 
 class Agents(Protocol):
@@ -206,12 +207,7 @@ class VectorEvaluator:
                 raise ValueError(
                     f"{spec.id} has no vector entry point: evaluate it with SerialEvaluator or ProcessEvaluator"
                 )
-            arguments: dict[str, Any] = {"early_stop": True} if early_stop else {}
-            try:
-                env = gym.make_vec(spec, n, VectorizeMode.VECTOR_ENTRY_POINT, **arguments)
-            except TypeError as error:
-                cure = "; make the task with early_stop=False" if early_stop else ""
-                raise ValueError(f"{spec.id} could not be made: {error}{cure}") from error
+            env = make_body(gym.make_vec, spec, early_stop, n, VectorizeMode.VECTOR_ENTRY_POINT)
             self._envs[key] = env, _takes_lists(env)
         return self._envs[key]
 

@@ -24,9 +24,10 @@ from hebbian_gym import (
     run_episode,
 )
 from hebbian_gym.architecture import architecture_for, random_genome
-from hebbian_gym.evaluation import EVALUATION, HELD_OUT, THREAD_VARIABLES, TRAINING
 from hebbian_gym.optimizers import Copies, MirroredPopulation
 from hebbian_gym.presets import Seed  # a policy without torch: workers import this module, and must not import torch
+from hebbian_gym.processes import THREAD_VARIABLES
+from hebbian_gym.task import EVALUATION, HELD_OUT, TRAINING
 
 ANTS = ("AntUndamaged-v0", "AntDamagedRightFront-v0")
 

@@ -20,8 +20,8 @@ from hebbian_gym import (
     run_episodes,
 )
 from hebbian_gym.architecture import architecture_for, random_genome
-from hebbian_gym.evaluation import EVALUATION, HELD_OUT, TRAINING
 from hebbian_gym.optimizers import Copies, MirroredPopulation
+from hebbian_gym.task import EVALUATION, HELD_OUT, TRAINING
 from hebbian_gym.vector import Episodes, PlasticNetworks, _told
 
 LONGEST = 12

@@ -11,9 +11,9 @@ import tracemalloc
 import numpy as np
 
 from ..architecture import Array
-from ..evaluation import THREAD_VARIABLES
 from ..optimizers import OpenAIES
 from ..optimizers.openai_es import shape_by_rank
+from ..processes import THREAD_VARIABLES
 from .measurement import Measurement, cpu_time, interleaved
 
 ANT_GENES, CAR_GENES = 61_440, 458_002  # of the presets ant-hebbian and car-hebbian

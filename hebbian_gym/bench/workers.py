@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 from ..architecture import architecture_for, random_genome
-from ..evaluation import ProcessEvaluator, SerialEvaluator, Task
+from ..evaluation import SerialEvaluator
 from ..optimizers import OpenAIES
+from ..processes import ProcessEvaluator
+from ..task import Task
 from .ant import ANT
 from .measurement import Measurement, interleaved
 

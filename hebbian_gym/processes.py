@@ -1,0 +1,258 @@
+"""Evaluation on several cores of this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import connection, get_context
+from typing import Any
+
+from typing_extensions import Self
+
+from .architecture import Architecture
+from .evaluation import Evaluation, Results, SerialEvaluator, nothing
+from .optimizers.base import Population
+from .task import TRAINING, Task
+
+log = logging.getLogger(__name__)
+READY = "ready"  # a worker's first word
+MAX_DEATHS = 3  # of workers over the same candidate, then it is lost
+TIMEOUT = 600.0  # s
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+Job = tuple[Population, Task, int, int]
+
+
+class ProcessEvaluator:
+    """Evaluates on several cores: persistent worker processes, each candidate rebuilt where it is evaluated.
+
+    A population travels to each worker once a generation, then a candidate costs an index. Workers take the next
+    candidate when they are done with one, so uneven episodes leave nobody idle. A worker that dies or hangs is replaced
+    and its candidate evaluated again, with the same bits; after three workers that candidate is lost.
+
+    Args:
+        architecture: of the candidates.
+        workers: processes, each with one thread.
+        timeout: seconds after which a worker that is still at the same candidate counts as hung.
+    """
+
+    def __init__(self, architecture: Architecture, workers: int, timeout: float = TIMEOUT) -> None:
+        if workers < 1:
+            raise ValueError(f"workers must be 1 or more, not {workers}")
+        if not timeout > 0:
+            raise ValueError(f"timeout must be a positive number of seconds, not {timeout}")
+        self._architecture, self._timeout = architecture, timeout
+        self._workers = [_Worker(architecture) for _ in range(workers)]
+        self._unborn = 0
+
+    @property
+    def pids(self) -> list[int]:
+        """Process IDs of the workers."""
+        return [worker.process.pid or 0 for worker in self._workers]
+
+    def evaluate(
+        self,
+        population: Population,
+        task: Task,
+        generation: int = 0,
+        stream: int = TRAINING,
+        done: Callable[[], None] = nothing,
+    ) -> Evaluation:
+        if not self._workers:
+            raise RuntimeError("this evaluator is closed: make another")
+        job = (population, task, generation, stream)
+        results = Results(task, len(population), generation, done)
+        waiting, deaths = deque(range(len(population))), [0] * len(population)
+        for number, worker in enumerate(self._workers):
+            if worker.candidate is not None or not worker.process.is_alive():  # left over from an interrupted call
+                self._replace(number)
+            self._give(number, job, waiting)
+        while any(worker.candidate is not None for worker in self._workers):
+            self._wait()
+            for number, worker in enumerate(self._workers):
+                if (candidate := worker.candidate) is None or (answer := worker.answer()) is None:
+                    continue
+                if answer[0] == "died":
+                    deaths[candidate] += 1
+                    self._bury(number, candidate, deaths[candidate], answer[1], waiting, results)
+                elif answer[0] == "lost":
+                    results.lose(candidate, answer[1])
+                elif answer[0] == "broken":
+                    worker.candidate = None
+                    raise answer[1]
+                else:
+                    results.take(candidate, answer[1])
+                self._give(number, job, waiting)
+        return results.evaluation()
+
+    def _wait(self) -> None:
+        """Until a worker has something to say, has died, or has had its time."""
+        busy = [worker for worker in self._workers if worker.candidate is not None]
+        until = min(worker.began for worker in busy) + self._timeout
+        if not connection.wait(
+            [end for worker in busy for end in (worker.pipe, worker.process.sentinel)],
+            max(0.0, until - time.monotonic()),
+        ):
+            for worker in busy:
+                if time.monotonic() - worker.began >= self._timeout:
+                    worker.process.kill()
+                    worker.process.join()
+                    worker.epitaph = f"took longer than {self._timeout:g} s"
+
+    def _bury(
+        self, number: int, candidate: int, deaths: int, epitaph: str, waiting: deque[int], results: Results
+    ) -> None:
+        """Replace a worker; its candidate is evaluated again, unless it has cost too many."""
+        self._replace(number)
+        fate = "is lost" if deaths == MAX_DEATHS else "is evaluated again"
+        log.warning("worker %d %s and was replaced; candidate %d %s", number, epitaph, candidate, fate)
+        if deaths < MAX_DEATHS:
+            waiting.appendleft(candidate)
+        else:
+            results.lose(
+                candidate,
+                f"it ended {MAX_DEATHS} worker processes, the last of which {epitaph}; "
+                "evaluate it with workers=1 to see why",
+            )
+
+    def _replace(self, number: int) -> None:
+        worker = self._workers[number]
+        worker.process.join(timeout=1.0)  # for its exit code: negative if somebody killed it
+        self._unborn += not worker.started
+        if not worker.started and ((worker.process.exitcode or 0) > 0 or self._unborn > MAX_DEATHS):
+            raise RuntimeError(
+                "a worker process ended before it began. In a script, whatever starts workers must stand under "
+                '`if __name__ == "__main__":`; otherwise see the message above, or use workers=1'
+            )
+        self._workers[number].stop()
+        self._workers[number] = _Worker(self._architecture)
+
+    def _give(self, number: int, job: Job, waiting: deque[int]) -> None:
+        while waiting:
+            candidate = waiting.popleft()
+            if self._workers[number].give(job, candidate):
+                return
+            waiting.appendleft(candidate)
+            self._replace(number)
+        self._workers[number].candidate = None
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+        self._workers = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
+
+
+class _Worker:
+    """The parent's end of one worker process."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        context = get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, architecture), daemon=True)
+        with one_thread():
+            self.process.start()
+        theirs.close()
+        self.started = False
+        self.candidate: int | None = None
+        self.began = 0.0  # with that candidate
+        self.epitaph = ""
+        self._job: Job | None = None
+
+    def give(self, job: Job, candidate: int) -> bool:
+        """Hand over a candidate, and first the job it belongs to if that is new; False if the process is gone."""
+        try:
+            if job is not self._job:
+                self.pipe.send(job)
+                self._job = job
+            self.pipe.send(candidate)
+        except OSError:
+            return False
+        self.candidate, self.began = candidate, time.monotonic()
+        return True
+
+    def answer(self) -> tuple[str, Any] | None:
+        """What became of the candidate: ("lives", episodes), ("lost", traceback), ("broken", error) or ("died", how).
+
+        None while there is no answer.
+        """
+        try:
+            if self.pipe.poll():
+                answer = self.pipe.recv()
+                self.started = True
+                return None if answer == READY else answer
+        except (EOFError, OSError):
+            self.process.join(timeout=1.0)
+        if self.process.is_alive():
+            return None
+        return "died", self.epitaph or _ended(self.process.exitcode)
+
+    def stop(self) -> None:
+        self.pipe.close()  # an idle worker leaves at the end of its pipe
+        self.process.join(timeout=0.2)
+        self.process.kill()
+        self.process.join()
+
+
+def _ended(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    return f"ended with exit status {exit_code}"
+
+
+def _work(pipe: connection.Connection, architecture: Architecture) -> None:
+    """A worker's life: take jobs and candidates, answer with what came of them, end with the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    evaluator = SerialEvaluator(architecture)
+    job: Job | None = None
+    pipe.send(READY)
+    try:
+        while True:
+            message = pipe.recv()
+            if isinstance(message, tuple):
+                job = message
+            else:
+                assert job is not None
+                pipe.send(_lives(evaluator, job, message))
+    except (EOFError, OSError):
+        evaluator.close()
+
+
+def _lives(evaluator: SerialEvaluator, job: Job, candidate: int) -> tuple[str, Any]:
+    try:
+        evaluator.prepare(job[1])
+    except ValueError as error:  # one sentence, the same for all candidates
+        return "broken", ValueError(str(error))
+    except Exception:
+        return "lost", traceback.format_exc()
+    try:
+        return "lives", evaluator.candidate(*job, candidate)
+    except Exception:
+        return "lost", traceback.format_exc()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Processes started within read these variables before they import numpy."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,87 @@
+"""What a candidate is judged by, and the seeds of its lifetimes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+
+from .architecture import Array
+from .optimizers.base import Population
+from .registration import importable
+from .rollout import Episode
+
+BIRTHS = ("candidate", "pair", "generation")
+AGGREGATES: dict[str, Callable[[Array], Any]] = {"mean": np.mean, "min": np.min}
+TRAINING, HELD_OUT, EVALUATION = range(3)  # streams of seeds that never meet
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a candidate is judged by.
+
+    Attributes:
+        envs: bodies, each an ID ("AntUndamaged-v0") or an EnvSpec; every candidate lives on all of them.
+        episodes: lifetimes on each body.
+        aggregate: "mean" or "min" over all its lifetimes' scores.
+        early_stop: make the environments with ``early_stop=True`` (they must know that argument).
+        births: whose births and resets a candidate shares: "candidate" (its own), "pair" (those of its mirrored twin)
+            or "generation" (those of everyone: common random numbers).
+        seed: all of them derive from it.
+
+    Raises:
+        ValueError: for an unknown aggregate or births, or no body at all.
+    """
+
+    envs: Sequence[str | EnvSpec]
+    episodes: int = 1
+    aggregate: str = "mean"
+    early_stop: bool = False
+    births: str = "pair"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        envs = [self.envs] if isinstance(self.envs, str | EnvSpec) else self.envs
+        for env in envs:
+            if not isinstance(env, str | EnvSpec):
+                raise ValueError(f"envs must be IDs or EnvSpecs, not {env!r}")
+        specs = (gym.spec(env) if isinstance(env, str) else env for env in envs)
+        object.__setattr__(self, "envs", tuple(importable(spec) for spec in specs))
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, not {self.seed}")
+        if not self.envs or self.episodes < 1:
+            raise ValueError("a task needs at least one environment and one episode")
+        if self.aggregate not in AGGREGATES:
+            raise ValueError(f"aggregate must be one of {tuple(AGGREGATES)}, not {self.aggregate!r}")
+        if self.births not in BIRTHS:
+            raise ValueError(f"births must be one of {BIRTHS}, not {self.births!r}")
+
+    @property
+    def specs(self) -> tuple[EnvSpec, ...]:
+        return tuple(env for env in self.envs if isinstance(env, EnvSpec))
+
+    def seeds(self, stream: int, generation: int, population: Population, index: int) -> np.ndarray:
+        """Seeds of resets and births of a candidate, uint32 of shape (bodies, episodes, 2)."""
+        shared = {"candidate": index, "pair": population.pair(index), "generation": 0}[self.births]
+        sequence = np.random.SeedSequence((self.seed, stream, generation, shared))
+        return sequence.generate_state(len(self.envs) * self.episodes * 2).reshape(len(self.envs), self.episodes, 2)
+
+    def fitness(self, episodes: Sequence[Sequence[Episode]]) -> float:
+        """Of a candidate, from its episodes on each body."""
+        return float(AGGREGATES[self.aggregate](np.array([[e.score for e in body] for body in episodes])))
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        envs = [spec.to_json() for spec in self.specs]
+        return {"envs": envs} | {
+            name: getattr(self, name) for name in ("episodes", "aggregate", "early_stop", "births", "seed")
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Task:
+        """From :meth:`to_json`."""
+        return cls(**{**data, "envs": [EnvSpec.from_json(spec) for spec in data["envs"]]})
