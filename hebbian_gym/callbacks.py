@@ -36,16 +36,19 @@ class HeldOut:
             return {}
         mean = run.optimizer.mean
         result = run.evaluator.evaluate(Copies(mean, self.episodes), run.task, stream=HELD_OUT)
-        fitness = float(result.fitness.mean())
+        fitness = _mean(result.fitness)
         if np.isfinite(fitness) and (run.best is None or fitness > run.best[1]):
             run.best = (np.array(mean), fitness, generation)
             save_best(run)
-        bodies = {
-            f"held_out/{spec.name}": float(score)
-            for spec, score in zip(run.task.specs, result.score.mean((0, 2)), strict=True)
-        }
+        bodies = {f"held_out/{spec.name}": _mean(result.score[:, i]) for i, spec in enumerate(run.task.specs)}
         best = run.best[1] if run.best is not None else np.nan
         return {"held_out/fitness": fitness, "held_out/best": best, **bodies}
+
+
+def _mean(values: np.ndarray) -> float:
+    """Of those that were not lost; NaN if all were."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else np.nan
 
 
 def save_best(run: Run) -> None:
@@ -82,6 +85,7 @@ class CheckpointWriter:
             "architecture": run.policy.architecture.to_json(),
             "task": run.task.to_json(),
             "optimizer": {name: value for name, value in state.items() if not isinstance(value, np.ndarray)},
+            "algorithm": type(run.optimizer).__name__,
             "env_steps": run.env_steps,
         }
         if run.best is not None:

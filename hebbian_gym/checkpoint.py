@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from . import __version__
 from .architecture import Architecture, Array
@@ -58,6 +59,29 @@ def written_aside(target: Path) -> Iterator[BinaryIO]:
                 "what was there before is untouched"
             ) from error  # fmt: skip
         raise
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """A folder that no other process holds meanwhile; it is let go when this process ends, however it ends.
+
+    The same process may hold it twice, one within the other.
+
+    Raises:
+        RuntimeError: if another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", is_singleton=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RuntimeError(
+            f"another process is training in {folder}: wait for its end, or choose another folder"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -70,9 +70,21 @@ def train(
     run_dir: Annotated[Path | None, typer.Option(help="Folder for checkpoints, logs, the best policy.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     env: Annotated[list[str] | None, typer.Option(help="Evolve on these instead; repeat for several.")] = None,
-    population: Annotated[int | None, typer.Option(help="Candidates of a generation, even.")] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="Evolve by this one instead; `hebbian-gym optimizers` lists them.")
+    ] = None,
+    optimizer_kwargs: Annotated[
+        str | None, typer.Option(help="Its options, as JSON, such as '{\"sigma\": 0.05}'.")
+    ] = None,
+    population: Annotated[int | None, typer.Option(help="Candidates of a generation.")] = None,
     seed: Seed = 0,
     workers: Workers = CORES,
+    ray_address: Annotated[
+        str | None, typer.Option(help='Let the workers live on this Ray cluster; "auto" finds the one that runs here.')
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds after which a worker that is still at one candidate is replaced.")
+    ] = 600.0,
     checkpoint_every: Annotated[int, typer.Option(help="Generations between checkpoints.", min=1)] = 5,
     held_out_every: Annotated[int, typer.Option(help="Generations between held-out evaluations.", min=1)] = 10,
     score: Annotated[
@@ -92,47 +104,59 @@ def train(
     else:
         preset = preset or ("hebbian" if env else "ant-hebbian")
         chosen = get_preset(preset)
-        changes: dict[str, Any] = {"envs": tuple(env)} if env else {}
-        if population is not None:
-            changes["optimizer"] = {**chosen.optimizer, "population_size": population}
-        chosen = dataclasses.replace(chosen, **changes)
+        chosen = dataclasses.replace(chosen, envs=tuple(env) if env else chosen.envs)
+        chosen = chosen.evolved_by(optimizer, population, **_json_object("--optimizer-kwargs", optimizer_kwargs))
         run_dir = run_dir or Path("runs") / preset
     if generations is not None:
         chosen = dataclasses.replace(chosen, generations=generations)
-    _train(chosen, seed, run_dir, resume is not None, workers, checkpoint_every, held_out_every, tensorboard)
+    evaluator = {"workers": workers, "timeout": timeout, "ray_address": ray_address}
+    _train(chosen, seed, run_dir, resume is not None, evaluator, checkpoint_every, held_out_every, tensorboard)
     if score and (run_dir / "policy.npz").exists():
         _score(str(run_dir / "policy.npz"), [_body(name, None, "", {}) for name in chosen.envs], score, 1, workers)
 
 
 def _train(
-    preset: Preset, seed: int, run_dir: Path, resume: bool, workers: int, checkpoint_every: int, held_out_every: int,
-    tensorboard: bool = False,
+    preset: Preset, seed: int, run_dir: Path, resume: bool, evaluator: dict[str, Any], checkpoint_every: int,
+    held_out_every: int, tensorboard: bool = False,
 ) -> None:  # fmt: skip
     from .callbacks import Callback, TensorBoard
+    from .checkpoint import held
+    from .evaluation import make_evaluator
     from .progress import TrainingProgress
     from .training import CHECKPOINT, train
 
     policy, optimizer, task = preset.make(seed)
-    if not resume and not (run_dir / CHECKPOINT).exists():
-        run_dir.mkdir(parents=True, exist_ok=True)
-        _write_json(run_dir / CONFIG, {"preset": dataclasses.asdict(preset), "seed": seed})
-    callbacks: list[Callback] = [TensorBoard(run_dir / "tensorboard")] if tensorboard else []
-    try:
-        with TrainingProgress(console, preset.generations, optimizer.population_size) as progress:
-            run = train(
-                policy, optimizer, task, preset.generations, workers=workers, run_dir=run_dir, resume=resume,
-                checkpoint_every=checkpoint_every, held_out_every=held_out_every,
-                callbacks=[*callbacks, progress], done=progress.candidate,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        cure = f"Go on with  hebbian-gym train --resume {run_dir}" if optimizer.generation else "Nothing to resume yet."
-        console.print(f"stopped after {optimizer.generation} generations; only the running one is lost. {cure}",
-                      highlight=False)  # fmt: skip
-        raise typer.Exit(130) from None
+    with held(run_dir), make_evaluator(policy.architecture, **evaluator) as judge:
+        if not resume and not (run_dir / CHECKPOINT).exists():
+            _write_json(run_dir / CONFIG, {"preset": dataclasses.asdict(preset), "seed": seed})
+        callbacks: list[Callback] = [TensorBoard(run_dir / "tensorboard")] if tensorboard else []
+        try:
+            with TrainingProgress(console, preset.generations, len(optimizer.ask())) as progress:
+                run = train(
+                    policy, optimizer, task, preset.generations, evaluator=judge, run_dir=run_dir, resume=resume,
+                    checkpoint_every=checkpoint_every, held_out_every=held_out_every,
+                    callbacks=[*callbacks, progress], done=progress.candidate,
+                )  # fmt: skip
+        except KeyboardInterrupt:
+            cure = f"Go on with  hebbian-gym train --resume {run_dir}"
+            cure = cure if optimizer.generation else "Nothing to resume yet."
+            console.print(f"stopped after {optimizer.generation} generations; only the running one is lost. {cure}",
+                          highlight=False)  # fmt: skip
+            raise typer.Exit(130) from None
     held_out = f", {run.best[1]:.1f} on held-out births" if run.best else ""
     console.print(
         f"{optimizer.generation} generations; best mean genome{held_out}: {run_dir / 'policy.npz'}", highlight=False
     )
+
+
+@app.command()
+def optimizers() -> None:
+    """List the optimisers that `train --optimizer` takes."""
+    from .optimizers import get_optimizer, optimizer_names
+
+    for name in optimizer_names():
+        about = (get_optimizer(name).__doc__ or "").strip().partition("\n")[0]
+        console.print(f"[bold]{name}[/bold]: {about}", highlight=False)
 
 
 @app.command()
@@ -286,7 +310,7 @@ def demo(
 
     if (run_dir / "checkpoint.npz").exists():
         raise FileExistsError(f"{run_dir} already holds a run: remove it, or choose another folder with --run-dir")
-    _train(demo.PRESET, demo.SEED, run_dir, False, workers, 5, demo.HELD_OUT_EVERY)
+    _train(demo.PRESET, demo.SEED, run_dir, False, {"workers": workers}, 5, demo.HELD_OUT_EVERY)
     demo.show(console, run_dir, workers)
 
 
@@ -308,12 +332,16 @@ def _body(env: str | None, kwargs: str | None, policy: str, meta: dict[str, Any]
     if env is None and not meta["env"]:
         raise ValueError(f"{policy} does not say which environment it is for: name one with --env")
     spec = copy.deepcopy(EnvSpec.from_json(meta["env"]) if env is None else gym.spec(env))
-    try:
-        arguments = dict(json.loads(kwargs or "{}"))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f'--env-kwargs must be a JSON object, such as {{"early_stop": true}}, not {kwargs}') from error
-    spec.kwargs = {**spec.kwargs, **arguments}
+    spec.kwargs = {**spec.kwargs, **_json_object("--env-kwargs", kwargs)}
     return spec
+
+
+def _json_object(option: str, text: str | None) -> dict[str, Any]:
+    """What the user wrote as JSON."""
+    try:
+        return dict(json.loads(text or "{}"))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{option} must be a JSON object, such as {{"early_stop": true}}, not {text}') from error
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

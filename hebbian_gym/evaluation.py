@@ -37,7 +37,7 @@ class Evaluation:
         fitness: shape (candidates,); NaN for a candidate that was lost.
         score: sums of the rewards; NaN where lost.
         distance: sums of the progress reward; NaN where lost or where there is none.
-        steps: environment steps; 0 where lost.
+        steps: environment steps; 0 where an episode was not lived to its end.
         errors: what was wrong with each lost candidate, by its index: a sentence, or a traceback that ends with one.
     """
 

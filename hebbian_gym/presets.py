@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .architecture import Architecture, Array, architecture_for, random_genome
 from .encoder import Conv
-from .optimizers import OpenAIES
+from .optimizers import Optimizer, get_optimizer, make_optimizer
 from .task import Task
 
 ANT_BODIES = ("AntUndamaged-v0", "AntDamagedRightFront-v0")  # those that evolution sees; the left front leg is unseen
@@ -25,7 +25,8 @@ class Preset:
         architecture: options of :meth:`~hebbian_gym.Architecture.for_spaces`.
         genome_scale: coefficients start in U(-scale, scale).
         task: options of :class:`~hebbian_gym.Task`.
-        optimizer: options of :class:`~hebbian_gym.OpenAIES`.
+        optimizer: its options.
+        algorithm: the optimiser's name, see :func:`~hebbian_gym.optimizers.get_optimizer`.
     """
 
     about: str
@@ -35,8 +36,9 @@ class Preset:
     genome_scale: float = 1.0
     task: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
+    algorithm: str = "openai-es"
 
-    def make(self, seed: int = 0, **optimizer: Any) -> tuple[Seed, OpenAIES, Task]:
+    def make(self, seed: int = 0, **optimizer: Any) -> tuple[Seed, Optimizer, Task]:
         """The starting policy, optimiser and task; ``optimizer`` overrides options of that name.
 
         Raises:
@@ -46,8 +48,20 @@ class Preset:
             raise ValueError("this preset is for an environment of your own: name one with --env")
         architecture, _ = architecture_for(self.envs[0], **self.architecture)
         genome = random_genome(architecture, seed, self.genome_scale)
-        es = OpenAIES(genome, seed=seed, **{**self.optimizer, **optimizer})
-        return Seed(architecture, genome), es, Task(self.envs, seed=seed, **self.task)
+        chosen = make_optimizer(self.algorithm, genome, seed, **{**self.optimizer, **optimizer})
+        return Seed(architecture, genome), chosen, Task(self.envs, seed=seed, **self.task)
+
+    def evolved_by(self, algorithm: str | None = None, population_size: int | None = None, **options: Any) -> Preset:
+        """The same by another optimiser, of which only the population is taken over; or by this one, options changed.
+
+        Raises:
+            ValueError: for an unknown optimiser.
+        """
+        size = {"population_size": self.optimizer["population_size"] if population_size is None else population_size}
+        algorithm = algorithm or self.algorithm
+        get_optimizer(algorithm)
+        kept = self.optimizer if algorithm == self.algorithm else {}
+        return replace(self, algorithm=algorithm, optimizer={**kept, **size, **options})
 
 
 @dataclass

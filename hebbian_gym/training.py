@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,11 +14,12 @@ import numpy as np
 
 from .architecture import Architecture, Array
 from .callbacks import Callback, CheckpointWriter, CSVWriter, HeldOut, save_best
-from .checkpoint import RUN, load
+from .checkpoint import RUN, held, load
 from .evaluation import Evaluation, Evaluator, Evolvable, make_evaluator
 from .optimizers.base import Optimizer
 from .task import Task
 
+log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.npz"
 
 
@@ -82,18 +84,24 @@ def train(
         done: called after each candidate.
         evaluator: judges the candidates instead of ``workers`` processes, such as a VectorEvaluator; it is left open.
 
+    A candidate that is lost (its environment raises or returns NaN, or its worker dies or hangs again and again) is
+    dropped, counted in the log as ``evaluation/lost``, and told as a warning by the logger ``hebbian_gym.training``.
+
     Raises:
         FileExistsError: if ``run_dir`` holds a run and ``resume`` is not set.
+        RuntimeError: if another process trains in ``run_dir``, or more than half of a generation fails.
         FileNotFoundError: if there is nothing to resume.
         ValueError: if the checkpoint is damaged, or of another network or task.
     """
     if resume and run_dir is None:
         raise ValueError("to resume, say where the run is: run_dir")
     folder = Path(run_dir) if run_dir is not None else None
+    if resume and folder is not None and not (folder / CHECKPOINT).is_file():
+        raise FileNotFoundError(f"there is no file {folder / CHECKPOINT}")
     judge: AbstractContextManager[Evaluator] = (
         make_evaluator(policy.architecture, workers) if evaluator is None else nullcontext(evaluator)
     )
-    with judge as evaluator:
+    with held(folder) if folder is not None else nullcontext(), judge as evaluator:
         run = Run(policy, optimizer, task, evaluator, generations, folder)
         always: list[Callback] = [HeldOut(held_out_every, held_out_episodes)]
         if folder is not None:
@@ -133,8 +141,11 @@ def _generation(run: Run, done: Callable[[], None]) -> Evaluation:
         "time/env_steps": run.env_steps,
         "time/steps_per_second": float(result.steps.sum() / (middle - begin)),
         "time/seconds": time.perf_counter() - begin,
+        "evaluation/lost": len(result.errors),
         **told,
     }
+    if result.errors:
+        log.warning("generation %d: %s", generation, result.losses)
     if reasons := run.optimizer.stop():
         run.metrics["stop"] = ", ".join(f"{name} {value:g}" for name, value in reasons.items())
     return result
@@ -153,6 +164,9 @@ def _open(run: Run, folder: Path, resume: bool) -> None:
     for name, ours in (("architecture", run.policy.architecture), ("task", run.task)):
         if theirs[name] != ours:
             raise ValueError(f"{path} was made with another {name}: resume with the settings it began with")
+    algorithm = type(run.optimizer).__name__
+    if meta.get("algorithm", algorithm) != algorithm:
+        raise ValueError(f"{path} was made with another optimizer: {meta['algorithm']}, not {algorithm}")
     optimizer_arrays = {name[10:]: value for name, value in arrays.items() if name.startswith("optimizer/")}
     try:
         run.optimizer.load_state_dict({**meta["optimizer"], **optimizer_arrays})

@@ -24,6 +24,7 @@ from hebbian_gym import (
     run_episode,
 )
 from hebbian_gym.architecture import architecture_for, random_genome
+from hebbian_gym.evaluation import make_evaluator
 from hebbian_gym.optimizers import Copies, MirroredPopulation
 from hebbian_gym.presets import Seed  # a policy without torch: workers import this module, and must not import torch
 from hebbian_gym.processes import THREAD_VARIABLES
@@ -224,27 +225,136 @@ def test_a_worker_killed_while_it_starts_is_replaced():
     assert np.isfinite(result.score).all()
 
 
-def test_a_candidate_that_always_ends_its_worker_is_named():
-    with ProcessEvaluator(STATIC, 1) as evaluator:
-        with pytest.raises(RuntimeError, match=r"candidate 0 of generation 7 ended 3 worker processes; .* workers=1"):
-            evaluator.evaluate(Copies(np.zeros(0), 2), Task(probe("exit")), generation=7)
-        assert np.isfinite(evaluator.evaluate(Copies(np.zeros(0), 2), Task(probe())).score).all()
+def lost(result):
+    """Indices of the candidates that were lost, after checks of what is left of them."""
+    indices = sorted(result.errors)
+    assert np.flatnonzero(np.isnan(result.fitness)).tolist() == indices
+    assert np.isnan(result.score[indices]).all()
+    return indices
 
 
-def test_an_environments_error_comes_with_its_traceback_and_the_evaluator_goes_on(probing):
+class Some:
+    """Copies of a genome, some of which (by their index) carry a gene that the Victim environment fails on."""
+
+    def __init__(self, size, marked):
+        self.size, self.marked = size, marked
+
+    def __len__(self):
+        return self.size
+
+    def pair(self, index):
+        return index
+
+    def __getitem__(self, index):
+        return np.full(1, -1.0 if index in self.marked else 1.0, np.float32)
+
+
+class Victim(Probe):
+    """Does to the process what it was told to, when the action is negative."""
+
+    def step(self, action):
+        if action[0] > 0:
+            return np.ones(1, np.float32), float(self.np_random.random()), True, False, {}
+        if self.tells == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.tells == "hang":
+            signal.pause()
+        if self.tells == "raise":
+            raise ArithmeticError("the victim was told to fail")
+        observation = np.full(1, np.nan if self.tells == "observe nan" else 1, np.float32)
+        return observation, np.nan, self.tells == "reward nan", False, {}
+
+
+def victim(tells):
+    return EnvSpec(f"Victim-{tells.replace(' ', '')}-v0", entry_point=f"{__name__}:Victim", kwargs={"tells": tells})
+
+
+WILL = Architecture((1, 1), rule="static", initial_weights="evolved", low=(-1.0,), high=(1.0,))  # the gene is the will
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("tells", "cause"),
+    [
+        ("raise", "ArithmeticError: the victim was told to fail"),
+        ("reward nan", "a fitness of nan"),
+        ("observe nan", "ValueError: the environment returned an observation that is not a number (NaN)"),
+    ],
+)
+def test_a_candidate_whose_environment_fails_is_lost_and_no_other(tells, cause, workers):
+    with make_evaluator(WILL, workers) as evaluator:
+        whole = evaluator.evaluate(Some(12, ()), Task(victim(tells)))
+        result = evaluator.evaluate(Some(12, (3, 7)), Task(victim(tells)))
+    assert lost(whole) == []
+    assert whole.losses == ""
+    assert lost(result) == [3, 7]
+    assert result.losses == f"2 of 12 candidates were lost and do not count: {cause} (2 times)"
+    assert (result.steps[[3, 7]] == (tells == "reward nan")).all()  # those that were lived to the end
+    rest = [i for i in range(12) if i not in (3, 7)]
+    np.testing.assert_array_equal(result.score[rest], whole.score[rest])
+
+
+@pytest.mark.parametrize(
+    ("tells", "epitaph"),
+    [("kill", r"was killed by SIGKILL \(out of memory\?\)"), ("hang", "took longer than 0.5 s")],
+)
+def test_a_candidate_that_costs_three_workers_is_lost_and_no_other(tells, epitaph, caplog):
+    with ProcessEvaluator(WILL, 2) as evaluator:
+        whole = evaluator.evaluate(Some(6, ()), Task(victim(tells)))
+        evaluator._timeout = 0.5 if tells == "hang" else 600.0  # not at first: workers have to compile
+        result = evaluator.evaluate(Some(6, (4,)), Task(victim(tells)))
+    assert lost(result) == [4]
+    assert re.search(f"ended 3 worker processes, the last of which {epitaph}; .* workers=1", result.errors[4])
+    np.testing.assert_array_equal(np.delete(result.score, 4, 0), np.delete(whole.score, 4, 0))
+    told = [re.fullmatch(rf"worker \d {epitaph} and was replaced; candidate 4 (is .*)", m) for m in caplog.messages]
+    assert [match[1] for match in told] == ["is evaluated again", "is evaluated again", "is lost"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_generation_that_mostly_fails_comes_with_its_traceback_and_the_evaluator_goes_on(workers):
     candidates = Copies(np.zeros(0), 4)
-    expected = probing.evaluate(candidates, Task(probe()))
-    with pytest.raises(RuntimeError, match=r"candidate \d of generation 5 failed in its worker:\n") as failure:
-        probing.evaluate(candidates, Task(probe("error")), generation=5)
-    assert re.search(r"test_evaluation.py\", line \d+, in step(.|\n)*ArithmeticError: the probe", str(failure.value))
-    assert_same(probing.evaluate(candidates, Task(probe())), expected)
+    with make_evaluator(STATIC, workers) as evaluator:
+        expected = evaluator.evaluate(candidates, Task(probe()))
+        with pytest.raises(
+            RuntimeError, match=r"3 of 4 candidates of generation 5 failed; candidate \d so:\n"
+        ) as failure:
+            evaluator.evaluate(candidates, Task(probe("error")), generation=5)
+        assert re.search(
+            r"test_evaluation.py\", line \d+, in step(.|\n)*ArithmeticError: the probe", str(failure.value)
+        )
+        assert_same(evaluator.evaluate(candidates, Task(probe())), expected)
 
 
-def test_the_serial_evaluator_lets_an_error_through_and_goes_on():
-    with SerialEvaluator(STATIC) as serial:
-        with pytest.raises(ArithmeticError, match="the probe was told to fail"):
-            serial.evaluate(Copies(np.zeros(0), 2), Task(probe("error")))
-        assert np.isfinite(serial.evaluate(Copies(np.zeros(0), 2), Task(probe())).score).all()
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        (Task("Acrobot-v1"), "this network is for 4 observations and 2 discrete actions, but Acrobot-v1 has Box"),
+        (Task("CartPole-v1", early_stop=True), "CartPole-v1 could not be made: .*early_stop.*; make the task with"),
+    ],
+)
+def test_a_task_that_does_not_fit_is_refused_in_one_sentence(task, sentence, workers):
+    with make_evaluator(CARTPOLE, workers) as evaluator, pytest.raises(ValueError, match=sentence):
+        evaluator.evaluate(population(CARTPOLE, 4), task)
+
+
+def test_evaluate_tells_what_was_lost(caplog):
+    mixed = EnvSpec("Moody-v0", entry_point=f"{__name__}:Moody")
+    result = evaluate(Seed(STATIC, np.zeros(0)), mixed, episodes=20)
+    assert 0 < len(lost(result)) < 10
+    assert caplog.messages == [
+        f"{len(result.errors)} of 20 lifetimes were lost and do not count: RuntimeError: a bad mood "
+        f"({len(result.errors)} times)"
+    ]
+
+
+class Moody(Probe):
+    """Raises in every fourth of its lives, more or less."""
+
+    def step(self, action):
+        if self.np_random.random() < 0.25:
+            raise RuntimeError("a bad mood")
+        return super().step(action)
 
 
 def test_an_interrupted_evaluation_leaves_a_usable_evaluator(probing):

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..architecture import Array
 from ..optimizers import OpenAIES
-from ..optimizers.openai_es import shape_by_rank
+from ..optimizers.shaping import shape_by_rank
 from ..processes import THREAD_VARIABLES
 from .measurement import Measurement, cpu_time, interleaved
 

@@ -8,3 +8,6 @@ from .base import Optimizer as Optimizer
 from .base import Population as Population
 from .genetic import GeneticAlgorithm as GeneticAlgorithm
 from .openai_es import OpenAIES as OpenAIES
+from .registry import get_optimizer as get_optimizer
+from .registry import make_optimizer as make_optimizer
+from .registry import optimizer_names as optimizer_names
