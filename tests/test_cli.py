@@ -50,7 +50,7 @@ def evolved(tmp_path_factory):
     return folder
 
 
-COMMANDS = ("train", "evaluate", "record", "bench", "demo", "envs", "presets")
+COMMANDS = ("train", "evaluate", "record", "bench", "demo", "envs", "presets", "optimizers", "reproduce")
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
@@ -74,7 +74,13 @@ def test_presets_lists_the_papers():
 
 
 def test_train_writes_policy_log_and_config(evolved):
-    assert {path.name for path in evolved.iterdir()} == {"checkpoint.npz", "policy.npz", "log.csv", "config.json"}
+    assert {path.name for path in evolved.iterdir()} == {
+        "checkpoint.npz",
+        "policy.npz",
+        "log.csv",
+        "config.json",
+        ".lock",
+    }
     assert len((evolved / "log.csv").read_text().splitlines()) == 3
 
 
