@@ -70,6 +70,9 @@ def train(
     run_dir: Annotated[Path | None, typer.Option(help="Folder for checkpoints, logs, the best policy.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     env: Annotated[list[str] | None, typer.Option(help="Evolve on these instead; repeat for several.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Begin with this policy's genome: a file, or the name of a ready-evolved one.")
+    ] = None,
     optimizer: Annotated[
         str | None, typer.Option(help="Evolve by this one instead; `hebbian-gym optimizers` lists them.")
     ] = None,
@@ -110,25 +113,25 @@ def train(
     if generations is not None:
         chosen = dataclasses.replace(chosen, generations=generations)
     evaluator = {"workers": workers, "timeout": timeout, "ray_address": ray_address}
-    _train(chosen, seed, run_dir, resume is not None, evaluator, checkpoint_every, held_out_every, tensorboard)
+    _train(chosen, seed, run_dir, resume is not None, evaluator, checkpoint_every, held_out_every, start, tensorboard)
     if score and (run_dir / "policy.npz").exists():
         _score(str(run_dir / "policy.npz"), [_body(name, None, "", {}) for name in chosen.envs], score, 1, workers)
 
 
 def _train(
     preset: Preset, seed: int, run_dir: Path, resume: bool, evaluator: dict[str, Any], checkpoint_every: int,
-    held_out_every: int, tensorboard: bool = False,
+    held_out_every: int, start: str | None = None, tensorboard: bool = False,
 ) -> None:  # fmt: skip
     from .callbacks import Callback, TensorBoard
-    from .checkpoint import held
+    from .checkpoint import held, load_policy
     from .evaluation import make_evaluator
     from .progress import TrainingProgress
     from .training import CHECKPOINT, train
 
-    policy, optimizer, task = preset.make(seed)
+    policy, optimizer, task = preset.make(seed, None if start is None else load_policy(_file(start))[1])
     with held(run_dir), make_evaluator(policy.architecture, **evaluator) as judge:
         if not resume and not (run_dir / CHECKPOINT).exists():
-            _write_json(run_dir / CONFIG, {"preset": dataclasses.asdict(preset), "seed": seed})
+            _write_json(run_dir / CONFIG, {"preset": dataclasses.asdict(preset), "seed": seed, "start": start})
         callbacks: list[Callback] = [TensorBoard(run_dir / "tensorboard")] if tensorboard else []
         try:
             with TrainingProgress(console, preset.generations, len(optimizer.ask())) as progress:

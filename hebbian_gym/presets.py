@@ -38,16 +38,22 @@ class Preset:
     optimizer: dict[str, Any] = field(default_factory=dict)
     algorithm: str = "openai-es"
 
-    def make(self, seed: int = 0, **optimizer: Any) -> tuple[Seed, Optimizer, Task]:
-        """The starting policy, optimiser and task; ``optimizer`` overrides options of that name.
+    def make(self, seed: int = 0, start: Array | None = None, **optimizer: Any) -> tuple[Seed, Optimizer, Task]:
+        """The starting policy, optimiser and task.
+
+        Args:
+            seed: all randomness derives from it.
+            start: a genome to begin with, instead of a random one.
+            optimizer: overrides options of that name.
 
         Raises:
-            ValueError: if the preset leaves the environment open.
+            ValueError: if the preset leaves the environment open, or the genome is that of another network.
         """
         if not self.envs:
             raise ValueError("this preset is for an environment of your own: name one with --env")
         architecture, _ = architecture_for(self.envs[0], **self.architecture)
-        genome = random_genome(architecture, seed, self.genome_scale)
+        random = random_genome(architecture, seed, self.genome_scale)
+        genome = random if start is None else architecture.check_genome(start)
         chosen = make_optimizer(self.algorithm, genome, seed, **{**self.optimizer, **optimizer})
         return Seed(architecture, genome), chosen, Task(self.envs, seed=seed, **self.task)
 
@@ -81,7 +87,7 @@ _PAPER_DRIVER: dict[str, Any] = {**_PAPER_EYE, "learn_from": "raw", "normalize":
 
 PRESETS: dict[str, Preset] = {
     "ant-hebbian": Preset(
-        about="the setting of our longest run: mirrored pairs share births, smaller first genome, faster falling steps",
+        about="the best setting that we know: z-scores, mirrored pairs share births, smaller first genome and steps",
         envs=ANT_BODIES,
         generations=300,
         genome_scale=0.5,
@@ -89,10 +95,11 @@ PRESETS: dict[str, Preset] = {
         optimizer={
             "population_size": 200,
             "sigma": 0.1,
-            "learning_rate": 0.2,
-            "learning_rate_decay": 0.985,
-            "learning_rate_floor": 0.01,
-            "sigma_decay": 0.998,
+            "shaping": "zscore",
+            "learning_rate": 0.1,
+            "learning_rate_decay": 0.995,
+            "learning_rate_floor": 0.02,
+            "sigma_floor": 0.03,
         },
     ),
     "ant-hebbian-paper": Preset(
