@@ -19,20 +19,23 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from .checkpoint import written_aside
-from .evaluation import HELD_OUT, TRAINING
 from .presets import ANT_BODIES, CAR
+from .progress import _Shown
+from .task import HELD_OUT, TRAINING
 
 try:
     from stable_baselines3 import PPO
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
-
-    from .comparison import evaluate_all
-except ImportError as error:  # pragma: no cover
+except ImportError as error:
     raise ImportError('Stable-Baselines3 is not installed: pip install "hebbian-gym[baselines]"') from error
+
+from .comparison import evaluate_all
 
 MODEL, LOG = "model.zip", "log.csv"
 ABOUT, STATISTICS = "hebbian_gym.json", "normalizer.npz"  # members of MODEL beside Stable-Baselines3's own
@@ -104,6 +107,7 @@ _ANT = Baseline(
     training_kwargs={"reward": "bullet"},  # what the hyperparameters were tuned for; evaluation is by distance
     normalize={"gamma": 0.99},
     hyperparameters={  # ppo.yml, AntBulletEnv-v0
+        "device": "cpu",  # ours: small networks are faster there
         "n_steps": 512, "batch_size": 128, "n_epochs": 20, "gamma": 0.99, "gae_lambda": 0.9, "ent_coef": 0.0,
         "vf_coef": 0.5, "max_grad_norm": 0.5, "learning_rate": 3e-5, "clip_range": 0.4,
         "use_sde": True, "sde_sample_freq": 4,
@@ -119,6 +123,7 @@ _ANT_RECURRENT = dataclasses.replace(
     algorithm="RecurrentPPO",
     policy="MlpLstmPolicy",
     hyperparameters={  # ppo_lstm.yml, AntBulletEnv-v0
+        "device": "cpu",
         "n_steps": 256, "batch_size": 128, "n_epochs": 10, "gamma": 0.99, "gae_lambda": 0.9,
         "policy_kwargs": {
             "ortho_init": False, "activation_fn": "ReLU", "net_arch": {"pi": [], "vf": []},
@@ -176,39 +181,24 @@ BASELINES: dict[str, Baseline] = {
 
 
 @dataclass(frozen=True)
-class Normalizer:
-    """VecNormalize's statistics of observations, frozen.
-
-    Attributes:
-        mean, var: float64 of an observation's shape.
-        epsilon, clip_obs: VecNormalize's.
-    """
-
-    mean: np.ndarray
-    var: np.ndarray
-    epsilon: float
-    clip_obs: float
-
-    def __call__(self, observation: np.ndarray) -> np.ndarray:
-        scaled = (observation - self.mean) / np.sqrt(self.var + self.epsilon)
-        return np.clip(scaled, -self.clip_obs, self.clip_obs).astype(np.float32)
-
-
-@dataclass(frozen=True)
 class Predictor:
     """A trained model behind SB3's ``predict``, its normalisation inside: it takes raw observations.
 
     Attributes:
         model: Stable-Baselines3's.
-        normalizer: of observations, None for none.
-        env_kwargs: of ``gymnasium.make``: the model knows environments that are made with these.
-        about: "baseline" (the recipe), "name", "seed", "timesteps", "env_steps" and "wall_seconds" of its training.
+        statistics: of VecNormalize, frozen; empty without it. With "obs_rms/mean" observations are normalised.
+        about: "name", "baseline" (the recipe), "seed", "timesteps", "env_steps" and "wall_seconds" of the training.
     """
 
     model: BaseAlgorithm
-    normalizer: Normalizer | None
-    env_kwargs: dict[str, Any]
+    statistics: dict[str, np.ndarray]
     about: dict[str, Any]
+
+    @property
+    def env_kwargs(self) -> dict[str, Any]:
+        """Arguments of ``gymnasium.make`` for the environments that the model knows."""
+        kwargs: dict[str, Any] = self.about["baseline"]["env_kwargs"]
+        return kwargs
 
     def predict(
         self,
@@ -218,31 +208,19 @@ class Predictor:
         deterministic: bool = True,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
         """SB3's protocol; arguments and returns are those of its models."""
-        if self.normalizer is not None:
-            observation = self.normalizer(observation)
+        if "obs_rms/mean" in self.statistics:
+            mean, var, epsilon, bound = (
+                self.statistics[name] for name in ("obs_rms/mean", "obs_rms/var", "epsilon", "clip_obs")
+            )
+            scaled = (observation - mean) / np.sqrt(var + epsilon)
+            observation = np.clip(scaled, -bound, bound).astype(np.float32)
         return self.model.predict(observation, state, episode_start, deterministic)
 
 
-@dataclass(frozen=True)
-class Status:
-    """How far a training has come.
-
-    Attributes:
-        timesteps: SB3's count, over all sessions.
-        env_steps: steps of the world: timesteps times the frame skip.
-        wall_seconds: spent on training, over all sessions; evaluations are left out.
-        fraction: of the budget that runs out first.
-        scores: mean of the last held-out evaluation on each body.
-    """
-
-    timesteps: int
-    env_steps: int
-    wall_seconds: float
-    fraction: float
-    scores: dict[str, float]
+Metrics = dict[str, Any]
 
 
-def _nothing(status: Status) -> None:
+def _nothing(metrics: Metrics) -> None:
     pass
 
 
@@ -257,7 +235,7 @@ def train_baseline(
     checkpoint_every: int = 100_000,
     held_out_episodes: int = 5,
     threads: int = 1,
-    progress: Callable[[Status], None] = _nothing,
+    progress: Callable[[Metrics], None] = _nothing,
 ) -> Predictor:
     """Train a baseline.
 
@@ -265,7 +243,7 @@ def train_baseline(
     environment begins a new episode and all randomness derives from ``seed`` and the steps so far: a run that was
     interrupted and goes on from its checkpoint has the bits of one that never stopped. That holds on one machine, with
     the same ``timesteps``, ``checkpoint_every`` and ``threads``. A run that has ended may be given more of either
-    budget; a schedule then starts from where the longer run would be.
+    budget: its episodes begin anew there, and its schedules are then those of the longer run.
 
     SB3 seeds the global random states of ``random``, numpy and torch, and so does this.
 
@@ -279,28 +257,29 @@ def train_baseline(
         checkpoint_every: timesteps between checkpoints, each with a held-out evaluation, a row of the log.
         held_out_episodes: of that on each body, seen or not, with resets that training never uses; 0 for none.
         threads: of torch meanwhile.
-        progress: called after each rollout.
+        progress: called after each rollout with the log's columns so far and "fraction", that of the budget which runs
+            out first; such as a :class:`BaselineProgress`.
 
     Raises:
         FileExistsError: if ``run_dir`` holds a run and ``resume`` is not set.
         FileNotFoundError: if there is nothing to resume.
         ValueError: for an unknown name, or if the checkpoint is of another recipe or seed.
     """
-    name, recipe = (baseline, get_baseline(baseline)) if isinstance(baseline, str) else (baseline.algorithm, baseline)
+    name, recipe = (baseline, get_baseline(baseline)) if isinstance(baseline, str) else ("own recipe", baseline)
+    about: dict[str, Any] = {"name": name, "baseline": recipe.to_json(), "seed": seed}
+    about |= {"timesteps": 0, "env_steps": 0, "wall_seconds": 0.0}
     folder = Path(run_dir) if run_dir is not None else None
-    about = {"name": name, "baseline": recipe.to_json(), "seed": seed}
-    about |= {"timesteps": 0, "wall_seconds": 0.0, "env_steps": 0}
     if resume:
         about = _resumable(folder, about)
     elif folder is not None and (folder / MODEL).exists():
         raise FileExistsError(f"{folder} already holds a run: resume it, or choose another folder")
-    total = recipe.timesteps if timesteps is None else timesteps
+    timesteps = recipe.timesteps if timesteps is None else timesteps
     venv = make_venv(recipe)
     try:
         with _torch_threads(threads):
             model = _load(folder / MODEL, venv) if resume and folder is not None else _new(recipe, venv, seed)
-            session = _Session(model, recipe, about, folder, total, wall_seconds, checkpoint_every, held_out_episodes)
-            session.run(progress)
+            session = _Session(model, recipe, about, folder, held_out_episodes, progress)
+            session.run(timesteps, wall_seconds, checkpoint_every)
         return session.predictor()
     finally:
         venv.close()
@@ -327,7 +306,7 @@ def load_baseline(path: str | Path) -> Predictor:
     file = Path(path) / MODEL if Path(path).is_dir() else Path(path)
     about, statistics = _read(file)
     model = _algorithm(about["baseline"]["algorithm"]).load(file, device="cpu")
-    return _predictor(model, statistics, about)
+    return Predictor(model, statistics, about)
 
 
 def make_venv(recipe: Baseline) -> VecEnv:
@@ -343,3 +322,236 @@ def make_venv(recipe: Baseline) -> VecEnv:
     bodies = [env for env in recipe.envs for _ in range(share)]
     venv: VecEnv = DummyVecEnv([partial(gym.make, env, disable_env_checker=True, **kwargs) for env in bodies])
     return venv if recipe.normalize is None else VecNormalize(venv, **recipe.normalize)
+
+
+def _new(recipe: Baseline, venv: VecEnv, seed: int) -> BaseAlgorithm:
+    options = dict(recipe.hyperparameters)
+    network = dict(options.pop("policy_kwargs", {}))
+    if "activation_fn" in network:
+        network["activation_fn"] = getattr(torch.nn, network["activation_fn"])
+    algorithm = _algorithm(recipe.algorithm)
+    return algorithm(recipe.policy, venv, policy_kwargs=network, seed=_random_state(seed, 0), **options)
+
+
+def _algorithm(name: str) -> Any:
+    """The class of that name."""
+    if name == "PPO":
+        return PPO
+    if name != "RecurrentPPO":
+        raise ValueError(f'algorithm must be "PPO" or "RecurrentPPO", not {name!r}')
+    try:
+        from sb3_contrib import RecurrentPPO
+    except ImportError as error:
+        raise ImportError('SB3-Contrib is not installed: pip install "hebbian-gym[baselines]"') from error
+    return RecurrentPPO
+
+
+def _random_state(seed: int, timesteps: int) -> int:
+    """What all randomness from here on derives from."""
+    return int(np.random.SeedSequence((seed, TRAINING, timesteps)).generate_state(1)[0])
+
+
+@contextmanager
+def _torch_threads(threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _TimeIsUp(Exception):  # noqa: N818 (no error)
+    """Ends SB3's loop between two rollouts."""
+
+
+class _Session(BaseCallback):
+    """One call of train_baseline: SB3 learns, and between two rollouts we look after the rest."""
+
+    def __init__(
+        self, model: BaseAlgorithm, recipe: Baseline, about: dict[str, Any], folder: Path | None, episodes: int,
+        progress: Callable[[Metrics], None],
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.model, self._recipe, self._about, self._folder = model, recipe, about, folder
+        self._episodes, self._progress = episodes, progress
+        self._rows = _rows(folder, model.num_timesteps)
+        self._scores: Metrics = {}
+
+    def run(self, timesteps: int, wall_seconds: float, checkpoint_every: int) -> None:
+        """Train until a budget is spent."""
+        self._first, self._every = self.model.num_timesteps, checkpoint_every
+        self._timesteps, self._seconds = timesteps, wall_seconds
+        if self._first >= timesteps or self._about["wall_seconds"] >= wall_seconds:
+            return
+        self._begin()
+        left = timesteps - self._first  # SB3 adds the steps that there are, so that its schedules go on
+        try:
+            self.model.learn(left, self, log_interval=None, reset_num_timesteps=False)  # type: ignore[arg-type]
+        except _TimeIsUp:
+            pass
+        else:
+            self._count()
+        self._checkpoint()
+
+    def _begin(self) -> None:
+        """New episodes and new random states, from the seed and the steps so far alone."""
+        model = self.model
+        assert model.env is not None
+        model.set_random_seed(_random_state(self._about["seed"], model.num_timesteps))
+        model._last_obs = model.env.reset()  # type: ignore[assignment]  # which learn() then does not do
+        model._last_episode_starts = np.ones(model.n_envs, bool)
+        if model.use_sde:
+            model.policy.reset_noise(model.n_envs)  # type: ignore[operator]
+        self._mark = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        """After the last rollout has been learned from, before the next."""
+        steps, rollout = self.model.num_timesteps, self.model.n_steps * self.model.n_envs  # type: ignore[attr-defined]
+        if steps == self._first:
+            return
+        self._count()
+        if self._about["wall_seconds"] >= self._seconds:
+            raise _TimeIsUp
+        if steps // self._every > (steps - rollout) // self._every:
+            self._checkpoint()
+            self._begin()
+
+    def _count(self) -> None:
+        """Steps, and seconds since they were last counted."""
+        about, now, steps = self._about, time.perf_counter(), self.model.num_timesteps
+        about["timesteps"], about["env_steps"] = steps, steps * self._recipe.frame_skip
+        about["wall_seconds"] += now - self._mark
+        self._mark = now
+        fraction = max(steps / self._timesteps, about["wall_seconds"] / self._seconds)
+        self._progress({**self._row(), "fraction": min(fraction, 1.0)})
+
+    def _row(self) -> Metrics:
+        counts = {f"time/{name}": self._about[name] for name in ("timesteps", "env_steps", "wall_seconds")}
+        return counts | self._scores
+
+    def _checkpoint(self) -> None:
+        """A held-out evaluation, a row of the log, the model's file."""
+        judged = {"": self.predictor()}
+        for env in (*self._recipe.envs, *self._recipe.unseen) if self._episodes else ():
+            result = evaluate_all(judged, env, self._episodes, self._about["seed"], stream=HELD_OUT)[""]
+            self._scores[f"held_out/{gym.spec(env).name}"] = float(result.score.mean())
+        self._rows.append(self._row())
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _write_rows(self._folder / LOG, self._rows)  # first: a row too many is dropped on resume
+            _write(self._folder / MODEL, self.model, self._about)
+
+    def predictor(self) -> Predictor:
+        """The model as it is now."""
+        return Predictor(self.model, _statistics(self.model.get_vec_normalize_env()), dict(self._about))
+
+
+class BaselineProgress(_Shown):
+    """A bar over a training, with scores, env-steps per second and the time left: :func:`train_baseline`'s progress.
+
+    Args:
+        console: where to draw; one line a rollout if it is no terminal.
+        what: is trained.
+    """
+
+    def __init__(self, console: Console, what: str) -> None:
+        self._console, self._last = console, (0, 0.0)
+        self._bar = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"),
+            TimeRemainingColumn(), console=console, disable=not console.is_terminal, speed_estimate_period=600,
+        )  # fmt: skip
+        self._task = self._bar.add_task(what, total=1.0, told="")
+
+    def __call__(self, metrics: Metrics) -> None:
+        steps, seconds = metrics["time/env_steps"], metrics["time/wall_seconds"]
+        rate = (steps - self._last[0]) / max(seconds - self._last[1], 1e-9)
+        self._last = steps, seconds
+        told = f"{steps:,} env-steps  {rate:,.0f}/s"
+        told += "".join(f"  {name[9:]} {value:.0f}" for name, value in metrics.items() if name.startswith("held_out/"))
+        self._bar.update(self._task, completed=metrics["fraction"], told=told)
+        if not self._console.is_terminal:
+            self._console.print(told, highlight=False, soft_wrap=True)
+
+
+# Files
+
+
+def _write(path: Path, model: BaseAlgorithm, about: dict[str, Any]) -> None:
+    """SB3's file, with two more members, so that model and statistics cannot come apart; SB3 reads it, too."""
+    file, arrays = io.BytesIO(), io.BytesIO()
+    model.save(file)
+    np.savez(arrays, **_statistics(model.get_vec_normalize_env()))  # type: ignore[arg-type]
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(ABOUT, json.dumps(about))
+        archive.writestr(STATISTICS, arrays.getvalue())
+    with written_aside(path) as target:
+        target.write(file.getvalue())
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What is said about a model, and its statistics."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            about = json.loads(archive.read(ABOUT))
+            with np.load(io.BytesIO(archive.read(STATISTICS)), allow_pickle=False) as arrays:
+                return about, dict(arrays)
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is not a baseline's file, or it is damaged ({error})") from error
+
+
+def _resumable(folder: Path | None, about: dict[str, Any]) -> dict[str, Any]:
+    """What the checkpoint says, if it is of the same run."""
+    if folder is None:
+        raise ValueError("to resume, say where the run is: run_dir")
+    found = _read(folder / MODEL)[0]
+    for name in ("baseline", "seed"):
+        if found[name] != about[name]:
+            raise ValueError(f"{folder / MODEL} was made with another {name}: resume with the one it began with")
+    return found
+
+
+def _load(path: Path, venv: VecEnv) -> BaseAlgorithm:
+    """The model of a checkpoint, and the statistics in their places."""
+    about, statistics = _read(path)
+    recipe = about["baseline"]
+    device = recipe["hyperparameters"].get("device", "auto")
+    model: BaseAlgorithm = _algorithm(recipe["algorithm"]).load(path, env=venv, device=device)
+    for name, value in statistics.items():
+        owner, _, part = name.rpartition("/")
+        setattr(getattr(venv, owner) if owner else venv, part, value.copy() if value.ndim else value.item())
+    return model
+
+
+def _statistics(normalize: VecNormalize | None) -> dict[str, np.ndarray]:
+    """All that VecNormalize knows."""
+    if normalize is None:
+        return {}
+    found = {name: np.asarray(getattr(normalize, name)) for name in ("epsilon", "clip_obs")}
+    for name in ("obs_rms", "ret_rms"):
+        if hasattr(normalize, name):  # without norm_obs there is no obs_rms
+            rms = getattr(normalize, name)
+            found |= {f"{name}/{part}": np.array(getattr(rms, part)) for part in ("mean", "var", "count")}
+    return found
+
+
+def _rows(folder: Path | None, timesteps: int) -> list[dict[str, Any]]:
+    """The log's rows up to a checkpoint."""
+    if folder is None or not timesteps or not (folder / LOG).exists():
+        return []
+    with (folder / LOG).open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if int(row["time/timesteps"]) <= timesteps]
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    with written_aside(path) as file:
+        file.write(text.getvalue().encode())

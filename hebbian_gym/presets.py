@@ -78,6 +78,15 @@ class Seed:
     genome: Array
 
 
+_OURS: dict[str, Any] = {
+    "population_size": 200,
+    "sigma": 0.1,
+    "shaping": "zscore",  # by ranks the car stays with driving straight for a hundred generations
+    "learning_rate": 0.1,
+    "learning_rate_decay": 0.995,
+    "learning_rate_floor": 0.02,
+    "sigma_floor": 0.03,
+}
 _PAPER = {"population_size": 500, "sigma": 0.1, "learning_rate": 0.2}
 _PAPER_CAR = {**_PAPER, "population_size": 200}
 _PAPER_EYE: dict[str, Any] = {
@@ -92,15 +101,7 @@ PRESETS: dict[str, Preset] = {
         generations=300,
         genome_scale=0.5,
         task={"early_stop": True, "births": "pair"},
-        optimizer={
-            "population_size": 200,
-            "sigma": 0.1,
-            "shaping": "zscore",
-            "learning_rate": 0.1,
-            "learning_rate_decay": 0.995,
-            "learning_rate_floor": 0.02,
-            "sigma_floor": 0.03,
-        },
+        optimizer=_OURS,
     ),
     "ant-hebbian-paper": Preset(
         about="Najarro & Risi (2020): SGD, population 500, each candidate its own births",
@@ -117,12 +118,12 @@ PRESETS: dict[str, Preset] = {
         optimizer={"population_size": 100, "sigma": 0.1, "learning_rate": 0.2},
     ),
     "ant-static": Preset(
-        about="the paper's baseline: the same strategy on fixed weights",
+        about="the paper's baseline, fixed weights, by the strategy of ant-hebbian",
         envs=ANT_BODIES,
         generations=300,
         architecture={"rule": "static", "initial_weights": "evolved"},
-        task={"early_stop": True, "births": "candidate"},
-        optimizer=_PAPER,
+        task={"early_stop": True, "births": "pair"},
+        optimizer=_OURS,
     ),
     "car-hebbian": Preset(
         about="the setting of our longest run on the car, from pixels: z-scores, pairs share births, smaller steps",
@@ -131,15 +132,7 @@ PRESETS: dict[str, Preset] = {
         architecture=_PAPER_DRIVER,
         genome_scale=0.3,
         task={"early_stop": True, "births": "pair"},
-        optimizer={
-            "population_size": 200,
-            "sigma": 0.1,
-            "shaping": "zscore",  # by ranks it stays with driving straight for a hundred generations
-            "learning_rate": 0.1,
-            "learning_rate_decay": 0.995,
-            "learning_rate_floor": 0.02,
-            "sigma_floor": 0.03,
-        },
+        optimizer=_OURS,
     ),
     "car-hebbian-paper": Preset(
         about="Najarro & Risi (2020) on the car: SGD, population 200, each candidate its own births",
@@ -150,12 +143,12 @@ PRESETS: dict[str, Preset] = {
         optimizer=_PAPER_CAR,
     ),
     "car-static": Preset(
-        about="the paper's baseline on the car: the same encoder and strategy on fixed weights",
+        about="the paper's baseline on the car, fixed weights: the encoder and the strategy of car-hebbian",
         envs=(CAR,),
         generations=300,
         architecture={**_PAPER_EYE, "rule": "static", "initial_weights": "evolved"},
-        task={"early_stop": True, "births": "candidate"},
-        optimizer=_PAPER_CAR,
+        task={"early_stop": True, "births": "pair"},
+        optimizer=_OURS,
     ),
 }
 

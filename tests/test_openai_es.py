@@ -1,6 +1,8 @@
-"""OpenAI-ES against a plain numpy reference of the paper's update and torch's Adam."""
+"""OpenAI-ES against a plain numpy reference of the paper's update, torch's Adam and the ClipUp paper written out."""
 
+import itertools
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hebbian_gym import OpenAIES
-from hebbian_gym.optimizers.openai_es import SHAPINGS
+from hebbian_gym.optimizers.shaping import SHAPINGS
 
 GENES, SIZE = 7, 10
 START = np.linspace(-1, 1, GENES)
@@ -134,6 +136,20 @@ def test_adam_is_torchs():
         np.testing.assert_allclose(es.mean, theirs.detach(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("max_speed", [None, 0.03])
+def test_clipup_is_the_papers(max_speed):
+    es = make(optimizer="clipup", learning_rate=0.05, weight_decay=0.0, learning_rate_decay=0.9, max_speed=max_speed)
+    mean, velocity = START.copy(), np.zeros(GENES)
+    for generation in range(8):
+        gradient = reference_gradient(es.mean.astype(float), candidates(es), fitnesses(generation), es.sigma, 0.0)
+        rate = schedule(0.05, 0.9, 0.001, generation)
+        velocity = 0.9 * velocity + rate * gradient / np.linalg.norm(gradient)
+        velocity *= min(1, (max_speed or 2 * rate) / np.linalg.norm(velocity))
+        mean = mean + velocity
+        es.tell(fitnesses(generation))
+        np.testing.assert_allclose(es.mean, mean, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "start", "decay", "floor"), [("learning_rate", 0.2, 0.995, 0.001), ("sigma", 0.1, 0.999, 0.01)]
 )
@@ -196,6 +212,41 @@ def test_a_lost_fitness_drops_its_pair(lost):
     np.testing.assert_allclose(es.mean, expected, rtol=1e-4, atol=1e-4)
 
 
+def kept_only(fitness, kept):
+    """Fitness that lost one candidate of every pair but those that are kept."""
+    lost = fitness.copy()
+    lost[[2 * pair + pair % 2 for pair in range(len(fitness) // 2) if pair not in kept]] = np.nan
+    return lost
+
+
+@pytest.mark.parametrize("left", [1, 2, 3, 4])
+def test_the_mean_step_over_every_way_to_lose_pairs_is_the_step_of_all_pairs(left):
+    fitness = fitnesses(1)
+    ways = itertools.combinations(range(SIZE // 2), left)
+    steps = [told(kept_only(fitness, kept), shaping="raw").astype(float) - START for kept in ways]
+    whole = told(fitness, shaping="raw") - START
+    np.testing.assert_allclose(np.mean(steps, axis=0), whole, atol=1e-5 * np.abs(steps).max())
+    assert np.std(steps, axis=0).min() > 0.01  # each way is a step of its own
+
+
+@pytest.mark.parametrize("shaping", ["raw", "zscore", "rank"])
+def test_over_random_losses_the_mean_step_is_the_step_of_all_pairs(shaping):
+    rng, size = np.random.default_rng(0), 100
+    fitness = fitnesses(2, size)
+
+    def step(fitness):
+        return told(fitness, population_size=size, shaping=shaping, learning_rate=1.0).astype(float) - START
+
+    whole = step(fitness)
+    steps = [step(np.where(rng.random(size) < 0.1, np.nan, fitness)) for _ in range(600)]
+    lengths = np.array(steps) @ whole / (whole @ whole)  # 1 is the whole step's
+    error = lengths.std(ddof=1) / np.sqrt(len(steps))
+    assert error < 0.02  # the sum over the pairs left, divided by the number of all, would have a mean of 0.81
+    assert abs(lengths.mean() - 1) < 3 * error
+    errors = np.std(steps, axis=0, ddof=1) / np.sqrt(len(steps))
+    assert (np.abs(np.mean(steps, axis=0) - whole) < 4 * errors).all()
+
+
 @pytest.mark.parametrize("fitness", [np.full(SIZE, np.nan), np.where(np.arange(SIZE) % 2, np.nan, 1.0)])
 def test_without_a_whole_pair_there_is_nothing_to_learn(fitness):
     es = make()
@@ -222,7 +273,10 @@ def test_every_candidate_needs_a_fitness(shape):
         ({"sigma": np.nan}, "sigma and learning_rate must be positive"),
         ({"learning_rate": 0.0}, "sigma and learning_rate must be positive"),
         ({"learning_rate": np.inf}, "sigma and learning_rate must be positive"),
-        ({"optimizer": "rmsprop"}, 'must be "sgd" or "adam", not \'rmsprop\''),
+        ({"optimizer": "rmsprop"}, 'must be "sgd", "adam" or "clipup", not \'rmsprop\''),
+        ({"max_speed": 0.1}, "max_speed is a positive number for \"clipup\" only, not 0.1 for 'sgd'"),
+        ({"optimizer": "clipup", "max_speed": 0.0}, "max_speed is a positive number"),
+        ({"seed": -1}, "seed must be 0 or more"),
         ({"mean": np.zeros((2, 3))}, "mean"),
         ({"mean": np.zeros(0)}, "mean"),
         ({"mean": [0.0, np.nan]}, "mean"),
@@ -256,8 +310,11 @@ def rosenbrock(x):
     [
         (sphere, {"optimizer": "sgd", "learning_rate": 0.02}, -0.01),
         (sphere, {"optimizer": "adam", "learning_rate": 0.05}, -0.01),
+        (sphere, {"optimizer": "clipup", "learning_rate": 0.02}, -0.01),
+        (sphere, {"optimizer": "sgd", "learning_rate": 0.02, "shaping": "raw"}, -0.01),
         (rosenbrock, {"optimizer": "sgd", "learning_rate": 0.005}, -0.2),
         (rosenbrock, {"optimizer": "adam", "learning_rate": 0.05}, -0.2),
+        (rosenbrock, {"optimizer": "clipup", "learning_rate": 0.02}, -0.2),
     ],
 )
 def test_it_maximizes(function, options, reached):
@@ -267,7 +324,7 @@ def test_it_maximizes(function, options, reached):
     assert function(es.mean.astype(float)) > reached
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "clipup"])
 def test_a_saved_state_goes_on_bit_for_bit(optimizer):
     es = make(seed=3, optimizer=optimizer)
     for generation in range(3):
@@ -295,11 +352,37 @@ def test_a_saved_state_goes_on_bit_for_bit(optimizer):
         ({}, {"sigma": 0.3}),
         ({}, {"learning_rate": 0.3}),
         ({}, {"weight_decay": 0.0}),
+        ({"optimizer": "clipup"}, {"optimizer": "clipup", "max_speed": 0.1}),
     ],
 )
 def test_a_state_of_another_optimizer_is_refused(ours, theirs):
     with pytest.raises(ValueError, match="saved"):
         make(**ours).load_state_dict(make(**theirs).state_dict())
+
+
+def test_files_of_older_runs_are_resumed():
+    settings = [SIZE, "adam", 0.01, 0.1, 0.999, 0.01, 0.2, 0.995, 0.001]
+    assert make(optimizer="adam").state_dict()["settings"] == settings
+    assert make(optimizer="adam", shaping="zscore").state_dict()["settings"] == [*settings, "zscore"]
+    moments = {"moment_0": np.full(GENES, 0.5, np.float32), "moment_1": np.ones(GENES, np.float32)}
+    old = {"mean": START.astype(np.float32), "generation": 7, "seed": 4, "settings": settings, **moments}
+    for state in (old, {name: value for name, value in old.items() if name != "settings"}):  # the oldest have none
+        es = make(np.zeros(GENES), optimizer="adam")
+        es.load_state_dict(state)
+        assert es.state_dict().keys() == old.keys()
+        for name, value in old.items():
+            np.testing.assert_array_equal(es.state_dict()[name], value)
+
+
+def test_tell_holds_a_few_genomes_not_the_population():
+    genes, size = 50_000, 100
+    for options in ({"optimizer": "sgd"}, {"optimizer": "adam"}, {"optimizer": "clipup"}):
+        es = make(np.zeros(genes), size, **options)
+        tracemalloc.start()
+        es.tell(fitnesses(0, size))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 8 * 4 * genes
 
 
 def test_zscores_let_a_far_better_candidate_count_for_more():
@@ -324,9 +407,17 @@ def test_the_step_by_zscores_is_the_formula():
     np.testing.assert_allclose(es.mean, mean + rate * gradient, rtol=1e-4, atol=1e-5)
 
 
+def test_the_step_by_raw_fitness_is_the_formula_and_grows_with_fitness():
+    fitness, population = fitnesses(0), candidates(make()).astype(float)
+    gradient = ((fitness - 7)[:, None] * (population - START)).sum(axis=0) / (SIZE * 0.1**2)  # any baseline cancels
+    step = told(fitness, shaping="raw") - START
+    np.testing.assert_allclose(step, 0.2 * gradient, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(told(1000 * fitness + 5, shaping="raw") - START, 1000 * step, rtol=1e-4, atol=1e-2)
+
+
 def test_a_resume_with_another_shaping_is_refused():
     ranks, zscores = OpenAIES(np.zeros(3), 4), OpenAIES(np.zeros(3), 4, shaping="zscore")
     with pytest.raises(ValueError, match="other settings"):
         zscores.load_state_dict(ranks.state_dict())
-    with pytest.raises(ValueError, match="rank, zscore"):
-        OpenAIES(np.zeros(3), 4, shaping="raw")
+    with pytest.raises(ValueError, match="rank, zscore, raw"):
+        OpenAIES(np.zeros(3), 4, shaping="square")
