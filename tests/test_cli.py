@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,6 +160,12 @@ def test_the_car_is_evolved_from_pixels_scored_and_filmed(tmp_path):
         (["train", "--preset", "ant-static", "--env", "CartPole-v1", "--workers", "1"], "early_stop"),
         (["train", "--resume", "nowhere"], "holds no run that can be resumed"),
         (["train", "--env", "CartPole-v1", "--population", "3"], "must be even"),
+        (["train", "--env", "CartPole-v1", "--optimizer", "nope"], "unknown optimizer 'nope': choose from openai-es"),
+        (["train", "--env", "CartPole-v1", "--optimizer-kwargs", "[1]"], "must be a JSON object"),
+        (
+            ["train", "--env", "CartPole-v1", "--optimizer-kwargs", '{"wings": 2}'],
+            "unexpected keyword argument 'wings'",
+        ),
         (["evaluate", "nothing.npz"], "there is no file nothing.npz"),
         (["evaluate", "nobody"], "no ready-evolved policy 'nobody': choose from ant-hebbian, car-hebbian"),
         (["reproduce", "nothing"], "unknown experiment 'nothing': choose from"),
@@ -175,6 +182,29 @@ def test_a_second_run_in_a_folder_is_refused_and_changes_nothing(evolved):
     before = {path: path.read_bytes() for path in evolved.iterdir()}
     assert "already holds a run" in run(*CARTPOLE, "--run-dir", evolved, status=2)
     assert {path: path.read_bytes() for path in evolved.iterdir()} == before
+
+
+def test_a_run_may_start_from_another_runs_policy(evolved, tmp_path):
+    start = hebbian_gym.HebbianPolicy.load(evolved / "policy.npz").genome
+    still = ["--optimizer", "genetic", "--optimizer-kwargs", '{"mutation_sd": 0, "initial_sd": 0}']
+    folder = tmp_path / "run"
+    run(*CARTPOLE, "--start", evolved / "policy.npz", *still, "--generations", 1, "--run-dir", folder)
+    assert json.loads((folder / "config.json").read_text())["start"] == str(evolved / "policy.npz")
+    np.testing.assert_array_equal(np.load(folder / "checkpoint.npz")["optimizer/mean"], start)
+    told = run("train", "--start", evolved / "policy.npz", "--run-dir", tmp_path / "other", status=2)  # it is no ant
+    assert "this network needs a genome of 61440 genes" in " ".join(told.split())
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_resume_with_another_optimizer_is_refused(evolved, tmp_path):
+    folder = shutil.copytree(evolved, tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    config["preset"] |= {"algorithm": "genetic", "optimizer": {"population_size": 4}}
+    (folder / "config.json").write_text(json.dumps(config))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    told = run("train", "--resume", folder, "--generations", 4, "--workers", 1, status=2)
+    assert "made with another optimizer: OpenAIES, not GeneticAlgorithm" in " ".join(told.split())
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_file_that_is_not_a_policy_is_named(evolved, tmp_path):
