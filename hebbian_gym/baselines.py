@@ -95,7 +95,9 @@ class Baseline:
 
 # Hyperparameters are those of RL Baselines3 Zoo (DLR-RM/rl-baselines3-zoo, commit 22e3ff2), tuned there for
 # AntBulletEnv-v0 and CarRacing-v3: hyperparams/ppo.yml and hyperparams/ppo_lstm.yml.
-# The ant differs from theirs: it drops to the ground for 40 steps before the episode, and falling does not end it.
+# What differs there: the ant begins on its feet and an episode ends when it falls, while ours has dropped to the ground
+# before the episode and may lie and rise; their first picture of a race is stacked on a black one, ours on itself.
+# Episodes of training last 1000 steps, as those of evaluation do; evolution's early stop is not for baselines.
 _ANT = Baseline(
     about="PPO as RL Zoo tuned it for AntBulletEnv-v0, trained on Bullet's full reward",
     algorithm="PPO",
@@ -384,7 +386,7 @@ class _Session(BaseCallback):
         self._timesteps, self._seconds = timesteps, wall_seconds
         if self._first >= timesteps or self._about["wall_seconds"] >= wall_seconds:
             return
-        self._begin()
+        self.model._last_obs = np.empty(0)  # not None: learn() is to leave the resets to us
         left = timesteps - self._first  # SB3 adds the steps that there are, so that its schedules go on
         try:
             self.model.learn(left, self, log_interval=None, reset_num_timesteps=False)  # type: ignore[arg-type]
@@ -399,9 +401,9 @@ class _Session(BaseCallback):
         model = self.model
         assert model.env is not None
         model.set_random_seed(_random_state(self._about["seed"], model.num_timesteps))
-        model._last_obs = model.env.reset()  # type: ignore[assignment]  # which learn() then does not do
+        model._last_obs = model.env.reset()  # type: ignore[assignment]
         model._last_episode_starts = np.ones(model.n_envs, bool)
-        if model.use_sde:
+        if model.use_sde:  # the rollout's noise is older than this call of us
             model.policy.reset_noise(model.n_envs)  # type: ignore[operator]
         self._mark = time.perf_counter()
 
@@ -409,9 +411,10 @@ class _Session(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
-        """After the last rollout has been learned from, before the next."""
+        """After the last rollout has been learned from, before the next, and before the first."""
         steps, rollout = self.model.num_timesteps, self.model.n_steps * self.model.n_envs  # type: ignore[attr-defined]
         if steps == self._first:
+            self._begin()
             return
         self._count()
         if self._about["wall_seconds"] >= self._seconds:

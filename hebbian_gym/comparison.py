@@ -1,0 +1,425 @@
+"""Any policies side by side: the same bodies, the same resets, Stable-Baselines3's own evaluation."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from rich.table import Table
+
+from .evaluation import Evaluation
+from .optimizers.base import Copies
+from .policy import HebbianPolicy
+from .pretrained import pretrained_path
+from .task import EVALUATION, Task
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+try:
+    from stable_baselines3.common.evaluation import evaluate_policy
+    from stable_baselines3.common.monitor import Monitor
+    from stable_baselines3.common.vec_env import DummyVecEnv
+except ImportError as error:
+    raise ImportError('Stable-Baselines3 is not installed: pip install "hebbian-gym[baselines]"') from error
+
+COUNTS = ("env_steps", "wall_seconds")
+METRES = 0.0165  # per unit of progress: the ant's time step, s
+COLOURS = ("#1f4e79", "#c8553d", "#5b8c5a", "#8a6fae", "#b8860b", "#555555")
+# 97.5% quantiles of Student's t for 1, 2, 3 ... degrees of freedom
+T_QUANTILES = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+
+
+class Predicting(Protocol):
+    """Whatever has SB3's ``predict``: a model, a HebbianPolicy, a :class:`~hebbian_gym.baselines.Predictor`.
+
+    Two more attributes are optional, and therefore not declared. ``reset(seed)``: it is born anew with a seed at the
+    beginning of each episode. ``env_kwargs``: arguments of ``gymnasium.make`` for the environments that it knows.
+    """
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> tuple[np.ndarray, Any]: ...
+
+
+class _InOrder(gym.Wrapper[Any, Any, Any, Any]):
+    """Resets with one seed after the other, and adds up each episode's progress."""
+
+    def __init__(self, env: gym.Env[Any, Any], seeds: Sequence[int]) -> None:
+        super().__init__(env)
+        self._seeds, self.distances = iter(seeds), list[float]()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self.distances.append(0.0)
+        return self.env.reset(seed=next(self._seeds, None), options=options)  # None: SB3 resets after the last, too
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self.distances[-1] += float(info.get("reward_progress", np.nan))
+        return observation, reward, terminated, truncated, info
+
+
+class _Born:
+    """A policy that is born from one seed after the other, at the beginning of each episode."""
+
+    def __init__(self, policy: Any, births: Sequence[int]) -> None:
+        self._policy, self._births = policy, iter(births)
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> tuple[np.ndarray, Any]:
+        if episode_start[0]:
+            self._policy.reset(next(self._births))
+        predicted: tuple[np.ndarray, Any] = self._policy.predict(observation, state, episode_start, deterministic)
+        return predicted
+
+
+def evaluate_all(
+    policies: Mapping[str, Predicting],
+    env: str | EnvSpec,
+    episodes: int = 100,
+    seed: int = 1,
+    *,
+    stream: int = EVALUATION,
+    done: Callable[[], None] = lambda: None,
+) -> dict[str, Evaluation]:
+    """Many episodes of several policies on one body, by SB3's ``evaluate_policy``, acting deterministically.
+
+    Resets, and births of whoever is born, are those of :func:`hebbian_gym.evaluate` with the same ``seed``: a
+    HebbianPolicy has the very lifetimes that it has there. Scores are sums of raw rewards, without early stop.
+
+    Args:
+        policies: by name. Those with a ``reset`` are reset.
+        env: an ID or an EnvSpec.
+        episodes: of each policy.
+        seed: of resets and births; training never uses these, whatever its own seed.
+        stream: which of the streams of seeds.
+        done: called after each episode.
+
+    Returns:
+        For each name an evaluation whose arrays have shape (episodes,).
+    """
+    if episodes < 1:
+        raise ValueError(f"episodes must be 1 or more, not {episodes}")
+    task, copies = Task([env], births="candidate", seed=seed), Copies(np.zeros(0, np.float32), episodes)
+    seeds = np.concatenate([task.seeds(stream, 0, copies, i) for i in range(episodes)]).reshape(episodes, 2)
+    resets, births = seeds.T.tolist()
+
+    def after_step(local: dict[str, Any], _: dict[str, Any]) -> None:
+        if local["done"]:
+            done()
+
+    results = {}
+    for name, policy in policies.items():
+        body = gym.make(task.specs[0], disable_env_checker=True, **getattr(policy, "env_kwargs", {}))
+        inner = _InOrder(body, resets)
+        agent = _Born(policy, births) if hasattr(policy, "reset") else policy
+        venv = DummyVecEnv([lambda env=inner: Monitor(env)])  # type: ignore[misc]
+        told = evaluate_policy(agent, venv, episodes, callback=after_step, return_episode_rewards=True)
+        venv.close()
+        score, steps = np.array(told[0], np.float64), np.array(told[1])
+        results[name] = Evaluation(score, score, np.array(inner.distances[:episodes]), steps)
+    return results
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One training seed of a method.
+
+    Attributes:
+        name: of the method; contenders of one name are its training seeds.
+        policy: what it came to.
+        env_steps: of its whole training, steps of the world; NaN if unknown.
+        wall_seconds: of its whole training, on however many cores it had; NaN if unknown.
+    """
+
+    name: str
+    policy: Predicting
+    env_steps: float = math.nan
+    wall_seconds: float = math.nan
+
+
+def load_contender(where: str | Path, name: str | None = None) -> Contender:
+    """A contender from its files.
+
+    Args:
+        where: the folder of a run, evolved or of a baseline; or a policy's file; or a ready-evolved policy's name.
+        name: of the method; by default the baseline's, or "evolved" and the rule.
+
+    Raises:
+        FileNotFoundError: if a folder holds no run.
+        ValueError: if there is no such policy.
+    """
+    path = Path(where)
+    if path.suffix == ".zip" or (path / "model.zip").exists():
+        from .baselines import load_baseline  # it needs this module
+
+        baseline = load_baseline(path)
+        return Contender(name or baseline.about["name"], baseline, *(baseline.about[key] for key in COUNTS))
+    if path.is_dir():
+        path = path / "policy.npz"
+    counts = (math.nan, math.nan)
+    if not path.exists() and not path.suffix:
+        path = pretrained_path(str(where))
+        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        counts = card["env_steps"], 3600 * card["hours"]
+    elif path.name == "policy.npz" and (path.parent / "log.csv").exists():
+        curve = read_curve(path.parent)
+        counts = curve.env_steps[-1], curve.wall_seconds[-1]
+    policy = HebbianPolicy.load(path)
+    return Contender(name or f"evolved {policy.architecture.rule}", policy, *counts)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A contender's episodes.
+
+    Attributes:
+        name, env_steps, wall_seconds: the contender's.
+        results: body's ID to its evaluation.
+    """
+
+    name: str
+    env_steps: float
+    wall_seconds: float
+    results: dict[str, Evaluation]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What :func:`compare` found.
+
+    Attributes:
+        seen, unseen: IDs of the bodies.
+        episodes, seed: of the evaluation.
+        runs: one for each contender.
+    """
+
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+    episodes: int
+    seed: int
+    runs: tuple[Judged, ...]
+
+    @property
+    def bodies(self) -> tuple[str, ...]:
+        return self.seen + self.unseen
+
+    def methods(self) -> dict[str, list[Judged]]:
+        """Name to training seeds."""
+        found: dict[str, list[Judged]] = {}
+        for run in self.runs:
+            found.setdefault(run.name, []).append(run)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Every episode, and the summary, as plain data; what is not known is None."""
+        runs = [
+            {
+                "name": run.name, "env_steps": _plain(run.env_steps), "wall_seconds": _plain(run.wall_seconds),
+                "results": {
+                    body: {key: _plain(getattr(result, key).tolist()) for key in ("score", "distance", "steps")}
+                    for body, result in run.results.items()
+                },
+            }
+            for run in self.runs
+        ]  # fmt: skip
+        summary = [
+            {"name": name, "body": body, "training_seeds": len(scores), "mean": _plain(scores.mean()),
+             "interval95": _plain(interval(scores))}
+            for name, judged in self.methods().items() for body in self.bodies for scores in [means(judged, body)]
+        ]  # fmt: skip
+        about = {"seen": self.seen, "unseen": self.unseen, "episodes": self.episodes, "seed": self.seed}
+        return about | {"summary": summary, "runs": runs}
+
+
+def _plain(value: Any) -> Any:
+    """Without NaN, which JSON does not have."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return None if np.isnan(value) else value
+
+
+def means(runs: Sequence[Judged], body: str, of: str = "score") -> np.ndarray:
+    """Each training seed's mean over its episodes on a body, shape (training seeds,)."""
+    return np.array([getattr(run.results[body], of).mean() for run in runs])
+
+
+def interval(values: np.ndarray) -> float:
+    """Half of the 95% confidence interval of a mean, by Student's t; NaN from one value.
+
+    Beyond 31 values the quantile for 31 is used, which is wide by less than 5%.
+    """
+    n = len(values)
+    if n < 2:
+        return math.nan
+    return float(T_QUANTILES[min(n - 1, len(T_QUANTILES)) - 1] * np.std(values, ddof=1) / math.sqrt(n))
+
+
+def compare(
+    contenders: Sequence[Contender],
+    seen: Sequence[str | EnvSpec],
+    unseen: Sequence[str | EnvSpec] = (),
+    episodes: int = 100,
+    seed: int = 1,
+    done: Callable[[], None] = lambda: None,
+) -> Comparison:
+    """All contenders on all bodies, by :func:`evaluate_all`: everyone has the same resets.
+
+    Args:
+        contenders: several of one name are training seeds of one method.
+        seen: bodies that training was on.
+        unseen: bodies that it was not on.
+        episodes: of each contender on each body.
+        seed: of resets and births.
+        done: called after each episode.
+
+    Raises:
+        ValueError: if two bodies have the same ID, or there is nothing to compare.
+    """
+    bodies = {env if isinstance(env, str) else env.id: env for env in (*seen, *unseen)}
+    if len(bodies) < len(seen) + len(unseen):
+        raise ValueError(f"every body needs an ID of its own: there are {len(seen) + len(unseen)}, but {list(bodies)}")
+    if not contenders or not bodies:
+        raise ValueError("a comparison needs at least one contender and one body")
+    runs = []
+    for each in contenders:
+        results = {
+            name: evaluate_all({"": each.policy}, body, episodes, seed, done=done)[""] for name, body in bodies.items()
+        }
+        runs.append(Judged(each.name, each.env_steps, each.wall_seconds, results))
+    names = tuple(bodies)
+    return Comparison(names[: len(seen)], names[len(seen) :], episodes, seed, tuple(runs))
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """For each body a row for each method; below, what their training took."""
+    title = f"mean of {comparison.episodes} episodes; +- 95% t-interval over training seeds"
+    table = Table("body", "method", "seeds", "score", "distance (m)", title=title, title_justify="left")
+    methods = comparison.methods()
+    for body in comparison.bodies:
+        table.add_section()
+        for name, runs in methods.items():
+            label = f"{body}, {'seen' if body in comparison.seen else 'unseen'}"
+            metres = METRES * means(runs, body, "distance")
+            known = "-" if np.isnan(metres).any() else _spread(metres, 1)
+            table.add_row(label, name, str(len(runs)), _spread(means(runs, body), 1), known)
+    table.caption, table.caption_justify = "\n".join(_spent(name, runs) for name, runs in methods.items()), "left"
+    return table
+
+
+def _spread(values: np.ndarray, digits: int) -> str:
+    half = interval(values)
+    return f"{values.mean():.{digits}f}" + ("" if np.isnan(half) else f" +- {half:.{digits}f}")
+
+
+def _spent(name: str, runs: Sequence[Judged]) -> str:
+    steps, seconds = np.mean([(run.env_steps, run.wall_seconds) for run in runs], axis=0)
+    if np.isnan(steps) or np.isnan(seconds):
+        return f"{name}: it is not known what training took"
+    return f"{name}: trained on {steps:,.0f} env-steps, {seconds / 3600:.2f} h each"
+
+
+def plot_comparison(ax: Axes, comparison: Comparison) -> None:
+    """For each body and method a dot for each training seed, the mean, and its 95% interval if there are several.
+
+    Args:
+        ax: to draw into.
+        comparison: from :func:`compare`.
+    """
+    methods = comparison.methods()
+    width = 0.8 / len(methods)
+    for number, (name, runs) in enumerate(methods.items()):
+        x = np.arange(len(comparison.bodies)) + (number - (len(methods) - 1) / 2) * width
+        colour = COLOURS[number % len(COLOURS)]
+        scores = np.array([means(runs, body) for body in comparison.bodies])  # (bodies, training seeds)
+        halves = np.nan_to_num([interval(row) for row in scores])  # no bar where there is no interval
+        ax.errorbar(
+            x, scores.mean(axis=1), halves, fmt="_", color=colour, markersize=16, markeredgewidth=2, capsize=4,
+            label=name,
+        )  # fmt: skip
+        places = np.repeat(x + 0.22 * width, len(runs))
+        ax.plot(places, scores.ravel(), "o", color=colour, markersize=4, alpha=0.7)
+    labels = [f"{body}\n({'seen' if body in comparison.seen else 'unseen'})" for body in comparison.bodies]
+    ax.set_xticks(range(len(labels)), labels, fontsize=8)
+    ax.set_ylabel("score")
+    ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Held-out scores in the course of a training; arrays have shape (points,).
+
+    Attributes:
+        env_steps: steps of the world so far.
+        wall_seconds: so far.
+        scores: name of a body to the mean score on it. Those of an evolution are with its task's early stop and
+            on its own bodies.
+    """
+
+    env_steps: np.ndarray
+    wall_seconds: np.ndarray
+    scores: dict[str, np.ndarray]
+
+    def at(self, budget: float, against: str = "env_steps") -> dict[str, float]:
+        """The last scores within a budget of "env_steps" or "wall_seconds"; NaN before the first."""
+        within = getattr(self, against) <= budget
+        found = {}
+        for body, scores in self.scores.items():
+            known = scores[within & np.isfinite(scores)]
+            found[body] = float(known[-1]) if known.size else math.nan
+        return found
+
+
+def read_curve(run_dir: str | Path) -> Curve:
+    """The curve of a run, evolved or of a baseline, from its ``log.csv``.
+
+    Raises:
+        ValueError: if the log is empty.
+    """
+    with (Path(run_dir) / "log.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise ValueError(f"the log of {run_dir} is empty")
+    names = [name for name in rows[0] if name.startswith(("time/", "held_out/"))]
+    columns = {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
+    if "time/wall_seconds" not in columns:  # an evolution's log has the seconds of each generation
+        columns["time/wall_seconds"] = columns["time/seconds"].cumsum()
+    scores = {name[9:]: column for name, column in columns.items() if name.startswith("held_out/")}
+    summaries = ("fitness", "best")  # of an evolution, over its bodies
+    bodies = {name: column for name, column in scores.items() if name not in summaries}
+    return Curve(columns["time/env_steps"], columns["time/wall_seconds"], bodies)
+
+
+def plot_curves(ax: Axes, curves: Mapping[str, Sequence[Curve]], body: str, against: str = "env_steps") -> None:
+    """Held-out scores on one body against what was spent: a line for each training seed.
+
+    Args:
+        ax: to draw into.
+        curves: method to the curves of its training seeds; those that know nothing of the body are left out.
+        body: a name such as "AntUndamaged".
+        against: "env_steps" or "wall_seconds".
+    """
+    for number, (name, seeds) in enumerate(curves.items()):
+        label = name
+        for curve in (each for each in seeds if body in each.scores):
+            known = np.isfinite(curve.scores[body])
+            x, y = getattr(curve, against)[known], curve.scores[body][known]
+            ax.plot(x, y, ".-", color=COLOURS[number % len(COLOURS)], linewidth=1, label=label)
+            label = ""  # once in the legend
+    ax.set(xlabel=against.replace("_", " "), ylabel=f"held-out score, {body}")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
