@@ -38,7 +38,7 @@ clean: ## remove .venv and what was built; runs/ stays
 
 .venv/.dev: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing into .venv what tests need; the first time this takes minutes (PyTorch is the large part) ..."
-	$(INSTALL) -e ".[ant,car,plots,cma,dev]"
+	$(INSTALL) -e ".[ant,baselines,car,cma,plots,ray,dev]"
 	@touch .venv/.demo $@
 
 # pip, not python: venv installs it last, so that it is missing when venv was interrupted.

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .evaluation import SerialEvaluator as SerialEvaluator
     from .evaluation import evaluate as evaluate
     from .network import PlasticNetwork as PlasticNetwork
+    from .optimizers import CMAES as CMAES
+    from .optimizers import PGPE as PGPE
+    from .optimizers import SNES as SNES
     from .optimizers import GeneticAlgorithm as GeneticAlgorithm
     from .optimizers import OpenAIES as OpenAIES
     from .optimizers import Optimizer as Optimizer
@@ -50,10 +53,13 @@ _HOMES = {  # public name to the module it is imported from on first use, so tha
     "Task": "task",
     "evaluate": "evaluation",
     "PlasticNetwork": "network",
+    "CMAES": "optimizers",
     "GeneticAlgorithm": "optimizers",
     "OpenAIES": "optimizers",
     "Optimizer": "optimizers",
+    "PGPE": "optimizers",
     "Population": "optimizers",
+    "SNES": "optimizers",
     "HebbianPolicy": "policy",
     "StaticPolicy": "policy",
     "load_pretrained": "pretrained",

@@ -1,0 +1,140 @@
+"""What the strategies with mirrored pairs share: checks of what they are given, sums over the noise of the pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..architecture import Array
+from .base import MirroredPopulation
+
+
+def check_population_size(population_size: int) -> None:
+    """Refuse one that is not made of pairs."""
+    if population_size < 2 or population_size % 2:
+        raise ValueError(f"population_size must be even, for mirrored pairs, not {population_size}")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a negative one, which numpy has no numbers for."""
+    if seed < 0:
+        raise ValueError(f"seed must be 0 or more, not {seed}")
+
+
+def check_positive(**numbers: float) -> None:
+    """Refuse numbers, given by name, that are not positive and finite."""
+    if not all(0 < number < np.inf for number in numbers.values()):
+        names, values = (" and ".join(map(str, each)) for each in (numbers, numbers.values()))
+        raise ValueError(f"{names} must be positive, not {values}")
+
+
+def start_from(mean: ArrayLike) -> Array:
+    """A first mean as float32 of shape (genes,).
+
+    Raises:
+        ValueError: if it has another shape, no gene, or a gene that is not finite.
+    """
+    start = np.array(mean, dtype=np.float32)
+    if start.ndim != 1 or not start.size or not np.isfinite(start).all():
+        raise ValueError(f"mean must be finite numbers of shape (genes,), at least one, not {mean!r}")
+    return start
+
+
+def start_spread(sigma: ArrayLike, genes: int) -> Array:
+    """A first sigma of every gene as float32 of shape (genes,), from one number or from one for each gene.
+
+    Raises:
+        ValueError: if it has another shape, or is not positive and finite.
+    """
+    spread = np.array(sigma, dtype=np.float32)
+    if spread.shape not in ((), (genes,)) or not ((spread > 0) & (spread < np.inf)).all():
+        raise ValueError(f"sigma must be positive, a number or one for each of {genes} genes, not {sigma!r}")
+    return np.full(genes, spread, np.float32)
+
+
+def in_pairs(fitness: ArrayLike, population_size: int) -> np.ndarray:
+    """The fitness that was told, float64 of shape (pairs, 2).
+
+    Raises:
+        ValueError: if there is not one for each candidate.
+    """
+    told = np.array(fitness, dtype=np.float64)
+    if told.shape != (population_size,):
+        raise ValueError(f"{population_size} candidates need as many fitnesses, not shape {told.shape}")
+    return told.reshape(-1, 2)
+
+
+def shape_pairs(pairs: np.ndarray, shaping: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Drop the pairs that lost one of their two, and shape the fitness of the others as if there were no more.
+
+    Args:
+        pairs: fitness of shape (pairs, 2), not finite where a candidate was lost.
+        shaping: from the fitness of n candidates, shape (n,), to what it counts for, of the same shape.
+
+    Returns:
+        The numbers of the pairs that are left, shape (left,), and their shaped fitness, shape (left, 2).
+
+    Raises:
+        ValueError: if no pair is left.
+    """
+    left = np.flatnonzero(np.isfinite(pairs).all(axis=1))
+    if not left.size:
+        raise ValueError("no mirrored pair of this generation has two finite fitnesses: nothing to learn from")
+    return left, shaping(pairs[left].ravel()).reshape(-1, 2)
+
+
+def sum_noise(population: MirroredPopulation, pairs: np.ndarray, weights: np.ndarray) -> Array:
+    """``sum_p weights_p noise_p`` over some pairs, float32 of shape (genes,), one pair in memory at a time.
+
+    Args:
+        population: whose noise it is.
+        pairs: numbers of pairs, shape (n,).
+        weights: of these pairs, shape (n,).
+    """
+    total = np.zeros_like(population.mean)
+    for pair, weight in zip(pairs, weights, strict=True):
+        noise = population.noise(int(pair))
+        noise *= np.float32(weight)
+        total += noise
+    return total
+
+
+def sum_noise_and_squares(population: MirroredPopulation, pairs: np.ndarray, shaped: np.ndarray) -> tuple[Array, Array]:
+    """``sum_i F_i noise_i`` and ``sum_i F_i (noise_i^2 - 1)`` over the candidates i of some pairs, each (genes,).
+
+    The two of a pair have opposite noise with the same squares. F sums to zero, so that the -1 adds nothing.
+
+    Args:
+        population: whose noise it is.
+        pairs: numbers of pairs, shape (n,).
+        shaped: shaped fitness F of these pairs, of zero sum, shape (n, 2).
+    """
+    total, squares = np.zeros_like(population.mean), np.zeros_like(population.mean)
+    for pair, (plus, minus) in zip(pairs, shaped, strict=True):
+        noise = population.noise(int(pair))
+        square = np.square(noise)
+        square *= np.float32(plus + minus)
+        noise *= np.float32(plus - minus)
+        squares += square
+        total += noise
+    return total, squares
+
+
+def non_finite(**arrays: Array) -> dict[str, float]:
+    """A reason to stop for each array, given by name, with a number that is not finite."""
+    return {f"non_finite_{name}": float("nan") for name, array in arrays.items() if not np.isfinite(array).all()}
+
+
+def check_saved(state: dict[str, Any], mean: Array, settings: list[Any]) -> None:
+    """Refuse a saved state of an optimiser of other genes or settings.
+
+    Raises:
+        ValueError: for these.
+    """
+    if np.shape(state["mean"]) != mean.shape:
+        raise ValueError(f"the saved mean has shape {np.shape(state['mean'])}, this optimiser's {mean.shape}")
+    if state.get("settings") != settings:
+        raise ValueError(f"the saved optimizer was made with other settings: {state.get('settings')}, not {settings}")
