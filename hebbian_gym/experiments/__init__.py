@@ -100,8 +100,31 @@ EXPERIMENTS: dict[str, Experiment] = {
         "moving foragers' rules, with several interfaces between what learns and what moves", "forager:moving"
     ),
     "foraging-switch": Experiment("moving foragers, plastic or not, when all values are reversed", "forager:switch"),
+    "optimizers": Experiment("all optimisers on two cheap tasks, equal environment steps", "optimizers:control"),
+    "optimizers-ant": Experiment("all optimisers on the ant, equal environment steps", "optimizers:ant"),
     "modulation": Experiment(
         "Hebbian networks that track values, with and without a modulator", "modulation:modulation"
+    ),
+    "table1": Experiment(
+        "distances on the three bodies and on all damages, by ready-evolved rules (Najarro & Risi)", "paper_table:table"
+    ),
+    "carracing": Experiment("scores on random tracks, by ready-evolved rules (Najarro & Risi)", "paper_table:car"),
+    "fig1": Experiment("the ant's weights at three moments, above its distance", "paper_lifetimes:weights_of_the_ant"),
+    "fig3": Experiment(
+        "updates frozen after some steps; outputs forced for a hundred steps", "paper_lifetimes:efficiency"
+    ),
+    "fig4": Experiment(
+        "a third of the weights zeroed: what becomes of them, and of the speed", "paper_lifetimes:resilience"
+    ),
+    "fig5": Experiment(
+        "weights in their first three principal components, evolved and random rules", "paper_weights:attractors"
+    ),
+    "fig6": Experiment(
+        "newborn weights, and the car's later on, above its score", "paper_lifetimes:weights_of_the_car"
+    ),
+    "fig10": Experiment("distributions of the evolved coefficients", "paper_weights:coefficients"),
+    "scaling": Experiment(
+        "how much faster a generation is on up to 1,000 cores: predicted, and on this machine measured", "scaling:scaling"
     ),
 }
 

@@ -1,0 +1,252 @@
+"""Scores of the ready-evolved rules: table 1 of Najarro & Risi (2020), a map of damages, and the car's score."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+
+from ..analysis.scores import plot_damages, plot_scores
+from ..checkpoint import load_policy
+from ..evaluation import Evaluator, make_evaluator
+from ..optimizers.base import Copies
+from ..pretrained import pretrained_names, pretrained_path
+from ..task import EVALUATION, Task
+from . import Outcome, Settings
+from .foraging import require_matplotlib
+from .paper_lives import BODIES, TRACK, WHOLE, Data
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LEGS = ("left_front", "right_front", "left_back", "right_back")
+SEEN_LEG = ("right_front", 0.25)  # what evolution saw besides the whole body
+SOLVED = 100.0  # progress units: the paper's bar
+METRES = 0.0165  # per progress unit
+SEEN, RIGHT, LEFT = BODIES
+# The paper's own: mean and standard deviation over 100 rollouts, by whether the weights learn
+PAPER_ANT = {
+    True: {SEEN: (1051, 113), RIGHT: (1019, 116), LEFT: (452, 95)},
+    False: {SEEN: (1604, 171), RIGHT: (1431, 54), LEFT: (68, 56)},
+}
+PAPER_CAR = {True: (872, 11), False: (711, 16)}  # on CarRacing-v0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is lived by each rule.
+
+    Attributes:
+        lives: on each of the table's bodies.
+        mapped: on each body of the map.
+        fractions: of a lower leg, the columns of the map; 1 is the whole body.
+        tracks: of the car.
+    """
+
+    lives: int
+    mapped: int
+    fractions: tuple[float, ...]
+    tracks: int
+
+
+BUDGETS = {
+    "quick": Budget(100, 10, (0.0, 0.25, 0.5, 0.75, 1.0), 30),
+    "full": Budget(100, 50, tuple(eighths / 8 for eighths in range(9)), 100),
+}
+
+
+def shipped(env_id: str) -> dict[str, bool]:
+    """Ready-evolved rules for an environment's class, and whether their weights learn; those that do come first."""
+    found = {}
+    for name in pretrained_names():
+        architecture, _, meta = load_policy(pretrained_path(name))
+        if meta["env"] and EnvSpec.from_json(meta["env"]).entry_point == gym.spec(env_id).entry_point:
+            found[name] = architecture.plasticity.delta is not None
+    if not found:
+        raise ValueError(f"no ready-evolved rule for {env_id} is installed: evolve one, hebbian-gym train --help")
+    return dict(sorted(found.items(), key=lambda item: not item[1]))
+
+
+def _live(evaluator: Evaluator, genome: Any, envs: Sequence[str | EnvSpec], count: int, seed: int,
+          done: Callable[[], None]) -> np.ndarray:  # fmt: skip
+    """Scores of so many lifetimes on each body, shape (bodies, count)."""
+    task = Task(envs, births="candidate", seed=seed)
+    result = evaluator.evaluate(Copies(genome, count), task, stream=EVALUATION, done=done)
+    if result.errors:
+        raise RuntimeError(result.losses)
+    return result.score[:, :, 0].T
+
+
+def spread(values: Any) -> str:
+    """Mean and standard deviation as text."""
+    return f"{np.mean(values):.0f} +- {np.std(values):.0f}"
+
+
+def _fixed_weights_missing(rules: dict[str, bool], preset: str) -> list[str]:
+    """A sentence if no rule with fixed weights ships."""
+    if not all(rules.values()):
+        return []
+    return [
+        f"there are no ready-evolved fixed weights to compare with: evolve them, hebbian-gym train --preset {preset}"
+    ]
+
+
+# Table 1
+
+
+def damages(fractions: Sequence[float]) -> dict[tuple[str, float], EnvSpec]:
+    """Ants by leg and what is left of its lower segment, the whole ant but once, as ("", 1)."""
+    specs = {}
+    for leg, fraction in [("", 1.0), *((leg, fraction) for leg in LEGS for fraction in fractions if fraction < 1)]:
+        specs[leg, fraction] = copy.deepcopy(gym.spec("AntDamaged-v0"))
+        specs[leg, fraction].kwargs = {"damage": {leg: fraction} if leg else {}}
+    return specs
+
+
+def table(settings: Settings) -> Outcome:
+    """Table 1: distances on the three bodies, by rules and by fixed weights; and on all legs at all fractions."""
+    require_matplotlib()
+    budget, rules = BUDGETS[settings.budget], shipped(WHOLE)
+    bodies, mapped = list(BODIES.values()), damages(budget.fractions)
+    steps = len(rules) * (budget.lives * len(bodies) + budget.mapped * len(mapped))
+    past = 0
+
+    def done(lifetimes: int) -> Callable[[], None]:
+        def tell() -> None:
+            nonlocal past
+            past += lifetimes
+            settings.progress(past / steps)
+
+        return tell
+
+    data: Data = {"budget": {**asdict(budget), "fractions": list(budget.fractions)}, "legs": list(LEGS), "rules": {}}
+    for name, learns in rules.items():
+        architecture, genome, _ = load_policy(pretrained_path(name))
+        with make_evaluator(architecture, settings.workers) as evaluator:
+            scores = _live(evaluator, genome, bodies, budget.lives, settings.seed, done(len(bodies)))
+            on_map = _live(evaluator, genome, [*mapped.values()], budget.mapped, settings.seed, done(len(mapped)))
+        means = dict(zip(mapped, on_map.mean(axis=1).tolist(), strict=True))
+        data["rules"][name] = {
+            "learns": learns,
+            "distances": dict(zip(BODIES, scores.tolist(), strict=True)),
+            "map": [[means.get((leg, fraction), means["", 1.0]) for fraction in budget.fractions] for leg in LEGS],
+        }
+    return Outcome(data, draw_table(data), _summarise_table(data) + _fixed_weights_missing(rules, "ant-static"))
+
+
+def _summarise_table(data: Data) -> list[str]:
+    lines = [f"{data['budget']['lives']} lifetimes on each body, mean +- sd, progress units; a body counts as solved "
+             f"from {SOLVED:.0f} on"]  # fmt: skip
+    for name, rule in data["rules"].items():
+        for body, distances in rule["distances"].items():
+            theirs = "{} +- {}".format(*PAPER_ANT[rule["learns"]][body])
+            solved = "solved" if np.mean(distances) >= SOLVED else "not solved"
+            metres = METRES * float(np.mean(distances))
+            lines.append(f"{name}, {body}: {spread(distances)} ({metres:.1f} m), {solved}; the paper's {theirs}")
+    for name, rule in data["rules"].items():
+        unseen = [
+            mean
+            for leg, row in zip(data["legs"], rule["map"], strict=True)
+            for fraction, mean in zip(data["budget"]["fractions"], row, strict=True)
+            if fraction < 1 and (leg, fraction) != SEEN_LEG
+        ]
+        lines.append(f"{name} solves {sum(mean >= SOLVED for mean in unseen)} of the map's {len(unseen)} unseen bodies "
+                     f"(mean of {data['budget']['mapped']} lifetimes on each)")  # fmt: skip
+    return lines + _judge(data["rules"])
+
+
+def _judge(rules: Data) -> list[str]:
+    """What the paper claims of plastic and of fixed weights, and whether it is so here."""
+    solved = {
+        name: [float(np.mean(distances)) >= SOLVED for distances in rule["distances"].values()]
+        for name, rule in rules.items()
+    }
+    plastic = [all(solved[name]) for name, rule in rules.items() if rule["learns"]]
+    fixed = [solved[name] == [True, True, False] for name, rule in rules.items() if not rule["learns"]]
+    lines = []
+    if plastic:
+        lines.append(f"the paper's rules solve all three bodies: {_holds(any(plastic))}")
+    if fixed:
+        lines.append(f"the paper's fixed weights solve those that evolution saw, and only those: {_holds(all(fixed))}")
+    return lines
+
+
+def _holds(is_so: bool) -> str:
+    return "holds here" if is_so else "does not hold here"
+
+
+def draw_table(data: Data) -> Figure:
+    """Bars for the three bodies; a heat map for each rule."""
+    rules = data["rules"]
+    figure = require_matplotlib()(figsize=(6.5 + 5 * len(rules), 5), layout="constrained")
+    left, *maps = figure.subplots(1, 1 + len(rules), width_ratios=[1.3, *[1] * len(rules)])
+    distances = {name: rule["distances"] for name, rule in rules.items()}
+    plot_scores(left, distances, {name: PAPER_ANT[rule["learns"]] for name, rule in rules.items()})
+    left.set_xticks(range(len(BODIES)), [body.replace(" leg", "\nleg").replace(" (", "\n(") for body in BODIES])
+    left.axhline(SOLVED, color="black", linestyle=":", linewidth=1, label=f"solved ({SOLVED:.0f})")
+    left.set_ylabel("distance (progress units), mean and sd")
+    left.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    bound = max(float(np.max(rule["map"])) for rule in rules.values())
+    for ax, (name, rule) in zip(maps, rules.items(), strict=True):
+        image = plot_damages(ax, rule["map"], data["legs"], data["budget"]["fractions"], bound)
+        ax.set_title(name)
+    figure.colorbar(image, ax=maps, label="distance (progress units)", fraction=0.05)
+    return figure
+
+
+# The car
+
+
+def car(settings: Settings) -> Outcome:
+    """The car's scores on random tracks, by rules and by fixed weights."""
+    require_matplotlib()
+    tracks, rules = BUDGETS[settings.budget].tracks, shipped(TRACK)
+    data: Data = {"tracks": tracks, "rules": {}}
+    past = 0
+
+    def done() -> None:
+        nonlocal past
+        past += 1
+        settings.progress(past / (tracks * len(rules)))
+
+    for name, learns in rules.items():
+        architecture, genome, _ = load_policy(pretrained_path(name))
+        with make_evaluator(architecture, settings.workers) as evaluator:
+            scores = _live(evaluator, genome, [TRACK], tracks, settings.seed, done)[0]
+        data["rules"][name] = {"learns": learns, "scores": scores.tolist()}
+    return Outcome(data, draw_car(data), _summarise_car(data) + _fixed_weights_missing(rules, "car-static"))
+
+
+def _summarise_car(data: Data) -> list[str]:
+    lines = []
+    for name, rule in data["rules"].items():
+        scores, theirs = np.array(rule["scores"]), PAPER_CAR[rule["learns"]]
+        lines.append(
+            f"{name}, {data['tracks']} random tracks: {spread(scores)}, median {np.median(scores):.0f}, worst "
+            f"{scores.min():.0f}, {np.mean(scores >= 900):.0%} at 900 or more; the paper's {theirs[0]} +- {theirs[1]} "
+            f"(100 tracks, CarRacing-v0): {'reached' if scores.mean() >= theirs[0] else 'not reached'} here"
+        )
+    plastic = [np.mean(rule["scores"]) for rule in data["rules"].values() if rule["learns"]]
+    fixed = [np.mean(rule["scores"]) for rule in data["rules"].values() if not rule["learns"]]
+    if plastic and fixed:
+        lines.append(f"the paper's rules drive better than fixed weights: {_holds(bool(max(plastic) > max(fixed)))}")
+    return lines
+
+
+def draw_car(data: Data) -> Figure:
+    """A bar for each rule, a dot for each track."""
+    figure = require_matplotlib()(figsize=(6.5, 5), layout="constrained")
+    ax = figure.subplots()
+    task = f"{data['tracks']} random tracks"
+    scores = {name: {task: rule["scores"]} for name, rule in data["rules"].items()}
+    published = {name: {task: PAPER_CAR[rule["learns"]]} for name, rule in data["rules"].items()}
+    plot_scores(ax, scores, published, dots=True)
+    ax.set_ylabel("score; bars: mean and sd, dots: tracks")
+    ax.set_xlim(-0.6, 0.6)
+    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    return figure
