@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from rich.table import Table
 
-from .evaluation import Evaluation
+from .evaluation import METRES, Evaluation
 from .optimizers.base import Copies
 from .policy import HebbianPolicy
 from .pretrained import pretrained_path
@@ -32,7 +32,6 @@ except ImportError as error:
     raise ImportError('Stable-Baselines3 is not installed: pip install "hebbian-gym[baselines]"') from error
 
 COUNTS = ("env_steps", "wall_seconds")
-METRES = 0.0165  # per unit of progress: the ant's time step, s
 COLOURS = ("#1f4e79", "#c8553d", "#5b8c5a", "#8a6fae", "#b8860b", "#555555")
 # 97.5% quantiles of Student's t for 1, 2, 3 ... degrees of freedom
 T_QUANTILES = (

@@ -19,16 +19,18 @@ from .envs.ant.env import TIME_STEP
 from .evaluation import Evaluation, make_evaluator
 from .network import PlasticNetwork
 from .optimizers import Copies
-from .presets import ANT_BODIES, Preset
+from .presets import ANT_BODIES, UNSEEN_ANT, Preset
+from .pretrained import pretrained_path
 from .progress import Counter
 from .task import EVALUATION, Task
 
 SEED = 1
 HELD_OUT_EVERY = 4
 LIFETIMES = 20
-UNSEEN = "AntDamagedLeftFront-v0"
+READY = "ant-hebbian"  # of the same architecture, evolved for hours
+
 BODIES = {"AntUndamaged-v0": "undamaged, seen", "AntDamagedRightFront-v0": "right front leg short, seen",
-          UNSEEN: "left front leg short, UNSEEN"}  # fmt: skip
+          UNSEEN_ANT: "left front leg short, UNSEEN"}  # fmt: skip
 WEIGHTS_AT = (-1, 49, 499)
 PRESET = Preset(
     about="the demo: the paper's strategy with a small population",
@@ -41,9 +43,13 @@ PRESET = Preset(
 
 
 def show(console: Console, run_dir: Path, workers: int) -> None:
-    """Let the evolved and the un-evolved rule live on three bodies; print the table, draw the pictures."""
+    """Let the rule evolved here, an un-evolved one and the ready-evolved one live on three bodies; draw pictures."""
     architecture, evolved, _ = load_policy(run_dir / "policy.npz")
-    genomes = {"evolved": evolved, "un-evolved": random_genome(architecture, SEED, PRESET.genome_scale)}
+    genomes = {
+        "evolved now": evolved,
+        "un-evolved": random_genome(architecture, SEED, PRESET.genome_scale),
+        READY: load_policy(pretrained_path(READY))[1],
+    }
     lives: dict[str, Evaluation] = {}
     task = Task(tuple(BODIES), births="candidate", seed=1)
     with (

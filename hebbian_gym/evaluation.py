@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .processes import ProcessEvaluator
 
 log = logging.getLogger(__name__)
+METRES = 0.0165  # of a unit of progress: the ant's time step (s), because progress is a speed summed over steps
 
 
 @dataclass(frozen=True)

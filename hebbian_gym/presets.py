@@ -10,7 +10,8 @@ from .encoder import Conv
 from .optimizers import Optimizer, get_optimizer, make_optimizer
 from .task import Task
 
-ANT_BODIES = ("AntUndamaged-v0", "AntDamagedRightFront-v0")  # those that evolution sees; the left front leg is unseen
+ANT_BODIES = ("AntUndamaged-v0", "AntDamagedRightFront-v0")  # those that evolution sees
+UNSEEN_ANT = "AntDamagedLeftFront-v0"
 CAR = "CarRacingPreprocessed-v0"
 
 

@@ -51,7 +51,20 @@ def evolved(tmp_path_factory):
     return folder
 
 
-COMMANDS = ("train", "evaluate", "record", "bench", "demo", "envs", "presets", "optimizers", "reproduce")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "record",
+    "bench",
+    "demo",
+    "envs",
+    "presets",
+    "optimizers",
+    "reproduce",
+    "plan",
+    "compare",
+    "baseline",
+)
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
@@ -239,3 +252,29 @@ def test_an_interrupted_run_says_how_to_go_on_and_can(number, tmp_path):
     rows = len((folder / "log.csv").read_text().splitlines())
     run("train", "--resume", folder, "--generations", rows + 1, "--workers", 1, "--score", 0)
     assert len((folder / "log.csv").read_text().splitlines()) == rows + 2
+
+
+def test_plan_prints_and_writes_a_prediction(tmp_path):
+    told = run("plan", "--preset", "hebbian", "--env", "CartPole-v1", "--population", 20, "--generations", 7,
+               "--workers", 6, "--nodes", 2, "--seconds", 2, "--json", tmp_path / "plan.json")  # fmt: skip
+    assert "a generation of 20 candidates" in told
+    assert "7 of them" in told
+    assert "The master is busy all the time from about" in told
+    rows = json.loads((tmp_path / "plan.json").read_text())["rows"]
+    assert [row["workers"] for row in rows] == [1, 2, 4, 6]
+    assert [row["nodes"] for row in rows] == [1, 2, 2, 2]
+    assert all(0 < row["first"]["seconds"] <= row["full"]["seconds"] for row in rows)
+
+
+def test_compare_judges_runs_alike_and_draws(evolved, tmp_path):
+    told = run("compare", f"ours={evolved}", evolved / "policy.npz", "--seen", "CartPole-v1", "--episodes", 3,
+               "--out", tmp_path / "bars.png", "--json", tmp_path / "bars.json")  # fmt: skip
+    assert "ours" in told
+    assert imageio.imread(tmp_path / "bars.png").shape[1] == 1200
+    scores = {each["name"]: each["results"] for each in json.loads((tmp_path / "bars.json").read_text())["runs"]}
+    assert set(scores) == {"ours", str(evolved / "policy.npz")}
+    assert scores["ours"] == scores[str(evolved / "policy.npz")]  # the same policy, the same resets and births
+
+
+def test_baselines_are_listed():
+    assert "ant-ppo: PPO on AntUndamaged-v0, AntDamagedRightFront-v0" in run("baseline")

@@ -17,12 +17,11 @@ import gymnasium as gym
 
 from .. import __version__
 from ..checkpoint import load_policy, save_policy
-from ..evaluation import evaluate
+from ..evaluation import METRES, evaluate
 from ..presets import CAR, Seed
 from . import FOLDER
 
 EPISODES, SEED = 100, 1
-ANT_DISTANCE = 0.0165  # m for a unit of progress
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def as_markdown(card: dict[str, Any]) -> str:
     metres = any(score["env"].startswith("Ant") for score in card["scores"])
     rows = [
         f"| {score['what']} | {score['mean']:.0f} +- {score['sd']:.0f} |"
-        + (f" {score['mean'] * ANT_DISTANCE:.1f} m |" if metres else "")
+        + (f" {score['mean'] * METRES:.1f} m |" if metres else "")
         for score in card["scores"]
     ]
     head = ["| on | score | distance |", "|---|---|---|"] if metres else ["| on | score |", "|---|---|"]

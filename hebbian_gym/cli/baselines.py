@@ -1,0 +1,82 @@
+"""Commands that put Stable-Baselines3 beside evolution."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import Json, Seed, app, console, write_json
+
+
+@app.command()
+def baseline(
+    name: Annotated[str | None, typer.Argument(help="Which; without a name they are listed.")] = None,
+    timesteps: Annotated[int | None, typer.Option(help="In all; default the recipe's.", min=1)] = None,
+    hours: Annotated[float, typer.Option(help="Stop after so much wall time, resumed sessions included.")] = 1e6,
+    run_dir: Annotated[Path | None, typer.Option(help="Folder for the model and its log.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Train PPO or RecurrentPPO on our environments, by the settings that RL Zoo tuned.
+
+    Ctrl-C loses what came after the last checkpoint; --resume goes on from there.
+    """
+    from ..baselines import BASELINES, BaselineProgress, train_baseline
+
+    if name is None:
+        for each, recipe in BASELINES.items():
+            console.print(f"[bold]{each}[/bold]: {recipe.algorithm} on {', '.join(recipe.envs)}; "
+                          f"{recipe.timesteps:,} time steps", highlight=False)  # fmt: skip
+        return
+    folder = run_dir or Path("runs") / f"{name}-{seed}"
+    with BaselineProgress(console, name) as progress:
+        train_baseline(
+            name, timesteps, wall_seconds=3600 * hours, seed=seed, run_dir=folder, resume=resume, progress=progress
+        )
+    console.print(f"{folder / 'model.zip'}, {folder / 'log.csv'}", highlight=False)
+
+
+@app.command()
+def compare(
+    contenders: Annotated[
+        list[str],
+        typer.Argument(
+            help="Folders of runs, files of policies or names of ready-evolved ones; METHOD=... to name one."
+        ),
+    ],
+    seen: Annotated[list[str] | None, typer.Option(help="Bodies that training saw; repeat for several.")] = None,
+    unseen: Annotated[list[str] | None, typer.Option(help="Bodies that it did not; repeat for several.")] = None,
+    episodes: Annotated[int, typer.Option(help="Of each contender on each body.", min=1)] = 100,
+    seed: Seed = 1,
+    out: Annotated[Path | None, typer.Option(help="Picture to draw.")] = None,
+    json_file: Json = None,
+) -> None:
+    """Judge evolved policies and baselines alike: the same bodies and resets, by SB3's evaluate_policy.
+
+    By default the bodies are the ants that the paper trains on, and the one that it does not. Contenders that are
+    given the same name are training seeds of one method: PPO=runs/ant-ppo-0 PPO=runs/ant-ppo-1.
+    """
+    from ..comparison import compare, comparison_table, load_contender, plot_comparison
+    from ..presets import ANT_BODIES, UNSEEN_ANT
+    from ..progress import Counter
+
+    if not seen:
+        seen, unseen = [*ANT_BODIES], unseen or [UNSEEN_ANT]
+    unseen = unseen or []
+    named = [contender.rpartition("=") for contender in contenders]
+    loaded = [load_contender(where, name or where) for name, _, where in named]
+    lives = len(loaded) * len([*seen, *unseen]) * episodes
+    with Counter(console, f"{lives} episodes", lives, "episodes") as count:
+        comparison = compare(loaded, seen, unseen, episodes, seed, count)
+    console.print(comparison_table(comparison))
+    if json_file:
+        write_json(json_file, comparison.to_json())
+    if out:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8, 4.5), layout="constrained")
+        plot_comparison(figure.subplots(), comparison)
+        figure.savefig(out, dpi=150)
+        console.print(f"{out}", highlight=False)

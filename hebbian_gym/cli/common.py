@@ -1,0 +1,115 @@
+"""What all commands share: the app, its options, files and tables."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from gymnasium.envs.registration import EnvSpec
+
+    from ..evaluation import Evaluation
+
+CORES = os.cpu_count() or 1
+CONFIG = "config.json"
+
+app = typer.Typer(
+    help="Networks that are born random and learn to act within one lifetime, by rules that evolution found.",
+    no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
+)  # fmt: skip
+console = Console()
+
+Policy = Annotated[
+    str,
+    typer.Argument(help="A policy's file, such as runs/ant-hebbian/policy.npz, or the name of a ready-evolved one."),
+]
+Workers = Annotated[int, typer.Option(help="Worker processes.", min=1)]
+Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, for scripts.")]
+EnvKwargs = Annotated[
+    str | None,
+    typer.Option(help='Arguments of the environments, as JSON, such as \'{"damage": {"left_back": 0.5}}\'.'),
+]
+Seed = Annotated[int, typer.Option(help="All randomness derives from it.", min=0)]
+
+
+def score_policy(policy: str, bodies: list[EnvSpec], episodes: int, seed: int, workers: int) -> dict[str, Evaluation]:
+    """Let a policy live on each of these, and print a table."""
+    import numpy as np
+
+    from ..checkpoint import load_policy
+    from ..evaluation import METRES, evaluate
+    from ..presets import Seed as Evolved
+    from ..progress import Counter
+
+    architecture, genome, _ = load_policy(policy_file(policy))
+    results = {}
+    what = f"{episodes} lifetimes on each of {len(bodies)}"
+    with Counter(console, what, episodes * len(bodies), "lifetimes") as count:
+        for body in bodies:
+            results[body.id] = evaluate(Evolved(architecture, genome), body, episodes, seed, workers, done=count)
+    table = Table(title=f"{policy}: mean +- sd over {episodes} lifetimes", title_justify="left")
+    for name in ("environment", "score", "distance (progress)", "distance (m)", "steps"):
+        table.add_column(name, overflow="fold")
+    for name, result in results.items():
+        distances = result.distance, result.distance * METRES
+        known = [
+            _spread(d, digits) if np.isfinite(d).all() else "-" for d, digits in zip(distances, (0, 1), strict=True)
+        ]
+        table.add_row(name, _spread(result.score), *known, f"{result.steps.mean():.0f}")
+    console.print(table)
+    return results
+
+
+def _spread(values: Any, digits: int = 0) -> str:
+    return f"{values.mean():.{digits}f} +- {values.std():.{digits}f}"
+
+
+def policy_file(policy: str) -> Path:
+    """The file of a policy that is given by its path or, if there is no such file, by its name."""
+    from ..pretrained import pretrained_path
+
+    is_path = Path(policy).exists() or Path(policy).suffix
+    return Path(policy) if is_path else pretrained_path(policy)
+
+
+def find_body(env: str | None, kwargs: str | None, policy: str, meta: dict[str, Any]) -> EnvSpec:
+    """The environment of that name, or the policy's own, with these arguments."""
+    import copy
+
+    import gymnasium as gym
+    from gymnasium.envs.registration import EnvSpec
+
+    if env is None and not meta["env"]:
+        raise ValueError(f"{policy} does not say which environment it is for: name one with --env")
+    spec = copy.deepcopy(EnvSpec.from_json(meta["env"]) if env is None else gym.spec(env))
+    spec.kwargs = {**spec.kwargs, **json_object("--env-kwargs", kwargs)}
+    return spec
+
+
+def json_object(option: str, text: str | None) -> dict[str, Any]:
+    """What the user wrote as JSON."""
+    try:
+        return dict(json.loads(text or "{}"))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{option} must be a JSON object, such as {{"early_stop": true}}, not {text}') from error
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The settings that a run began with."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no run that can be resumed (there is no {path})")
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return config
+
+
+def write_json(path: Path, data: Any) -> None:
+    """A file of plain data; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,206 @@
+"""Commands that evolve."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from .common import (
+    CONFIG,
+    CORES,
+    Json,
+    Seed,
+    Workers,
+    app,
+    console,
+    find_body,
+    json_object,
+    policy_file,
+    read_config,
+    score_policy,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from ..presets import Preset
+
+
+@app.command()
+def train(
+    preset: Annotated[
+        str | None, typer.Option(help="Settings to begin with; `hebbian-gym presets` lists them. Default: ant-hebbian.")
+    ] = None,
+    generations: Annotated[int | None, typer.Option(help="In all, those before a resume included.", min=1)] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Folder for checkpoints, logs, the best policy.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
+    env: Annotated[list[str] | None, typer.Option(help="Evolve on these instead; repeat for several.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Begin with this policy's genome: a file, or the name of a ready-evolved one.")
+    ] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="Evolve by this one instead; `hebbian-gym optimizers` lists them.")
+    ] = None,
+    optimizer_kwargs: Annotated[
+        str | None, typer.Option(help="Its options, as JSON, such as '{\"sigma\": 0.05}'.")
+    ] = None,
+    population: Annotated[int | None, typer.Option(help="Candidates of a generation.")] = None,
+    seed: Seed = 0,
+    workers: Workers = CORES,
+    ray_address: Annotated[
+        str | None, typer.Option(help='Let the workers live on this Ray cluster; "auto" finds the one that runs here.')
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds after which a worker that is still at one candidate is replaced.")
+    ] = 600.0,
+    checkpoint_every: Annotated[int, typer.Option(help="Generations between checkpoints.", min=1)] = 5,
+    held_out_every: Annotated[int, typer.Option(help="Generations between held-out evaluations.", min=1)] = 10,
+    score: Annotated[
+        int, typer.Option(help="At the end, score the best mean over so many lifetimes, without early stop.", min=0)
+    ] = 100,
+    tensorboard: Annotated[bool, typer.Option(help="Also write TensorBoard events into the folder.")] = False,
+) -> None:
+    """Evolve learning rules.
+
+    Ctrl-C stops cleanly; --resume DIR goes on, bit for bit.
+    """
+    from ..presets import Preset, get_preset
+
+    if resume is not None:
+        config = read_config(resume)
+        chosen, seed, run_dir = Preset(**config["preset"]), config["seed"], resume
+    else:
+        preset = preset or ("hebbian" if env else "ant-hebbian")
+        chosen = get_preset(preset)
+        chosen = dataclasses.replace(chosen, envs=tuple(env) if env else chosen.envs)
+        chosen = chosen.evolved_by(optimizer, population, **json_object("--optimizer-kwargs", optimizer_kwargs))
+        run_dir = run_dir or Path("runs") / preset
+    if generations is not None:
+        chosen = dataclasses.replace(chosen, generations=generations)
+    evaluator = {"workers": workers, "timeout": timeout, "ray_address": ray_address}
+    evolve(chosen, seed, run_dir, resume is not None, evaluator, checkpoint_every, held_out_every, start, tensorboard)
+    if score and (run_dir / "policy.npz").exists():
+        score_policy(
+            str(run_dir / "policy.npz"), [find_body(name, None, "", {}) for name in chosen.envs], score, 1, workers
+        )
+
+
+def evolve(
+    preset: Preset, seed: int, run_dir: Path, resume: bool, evaluator: dict[str, Any], checkpoint_every: int,
+    held_out_every: int, start: str | None = None, tensorboard: bool = False,
+) -> None:  # fmt: skip
+    """Evolve in a folder, with a progress bar; on Ctrl-C say how to go on."""
+    from ..callbacks import Callback, TensorBoard
+    from ..checkpoint import held, load_policy
+    from ..evaluation import make_evaluator
+    from ..progress import TrainingProgress
+    from ..training import CHECKPOINT, train
+
+    policy, optimizer, task = preset.make(seed, None if start is None else load_policy(policy_file(start))[1])
+    with held(run_dir), make_evaluator(policy.architecture, **evaluator) as judge:
+        if not resume and not (run_dir / CHECKPOINT).exists():
+            write_json(run_dir / CONFIG, {"preset": dataclasses.asdict(preset), "seed": seed, "start": start})
+        callbacks: list[Callback] = [TensorBoard(run_dir / "tensorboard")] if tensorboard else []
+        try:
+            with TrainingProgress(console, preset.generations, len(optimizer.ask())) as progress:
+                run = train(
+                    policy, optimizer, task, preset.generations, evaluator=judge, run_dir=run_dir, resume=resume,
+                    checkpoint_every=checkpoint_every, held_out_every=held_out_every,
+                    callbacks=[*callbacks, progress], done=progress.candidate,
+                )  # fmt: skip
+        except KeyboardInterrupt:
+            cure = f"Go on with  hebbian-gym train --resume {run_dir}"
+            cure = cure if optimizer.generation else "Nothing to resume yet."
+            console.print(f"stopped after {optimizer.generation} generations; only the running one is lost. {cure}",
+                          highlight=False)  # fmt: skip
+            raise typer.Exit(130) from None
+    held_out = f", {run.best[1]:.1f} on held-out births" if run.best else ""
+    console.print(
+        f"{optimizer.generation} generations; best mean genome{held_out}: {run_dir / 'policy.npz'}", highlight=False
+    )
+
+
+@app.command()
+def optimizers() -> None:
+    """List the optimisers that `train --optimizer` takes."""
+    from ..optimizers import get_optimizer, optimizer_names
+
+    for name in optimizer_names():
+        about = (get_optimizer(name).__doc__ or "").strip().partition("\n")[0]
+        console.print(f"[bold]{name}[/bold]: {about}", highlight=False)
+
+
+@app.command()
+def presets() -> None:
+    """List the settings that `train --preset` takes."""
+    from ..presets import PRESETS
+
+    for name, preset in PRESETS.items():
+        size = preset.optimizer["population_size"]
+        console.print(f"[bold]{name}[/bold]: {preset.about}", highlight=False)
+        console.print(
+            f"    {', '.join(preset.envs) or '--env'}; {preset.generations} generations of {size}", highlight=False
+        )
+
+
+@app.command()
+def plan(
+    preset: Annotated[str, typer.Option(help="Settings; `hebbian-gym presets` lists them.")] = "ant-hebbian",
+    env: Annotated[list[str] | None, typer.Option(help="Evolve on these instead; repeat for several.")] = None,
+    generations: Annotated[int | None, typer.Option(help="In all.", min=1)] = None,
+    population: Annotated[int | None, typer.Option(help="Candidates of a generation.")] = None,
+    workers: Annotated[int, typer.Option(help="On as many cores.", min=1)] = CORES,
+    nodes: Annotated[int, typer.Option(help="Machines that they are on.", min=1)] = 1,
+    gigabits: Annotated[float, typer.Option(help="Network between the machines, Gbit/s.")] = 1.0,
+    seconds: Annotated[float, typer.Option(help="Of measuring on this machine first.", min=1)] = 20.0,
+    json_file: Json = None,
+) -> None:
+    """Predict how long a run takes, from a short measurement here.
+
+    Episodes are shorter at first, where newborns are stopped early, than later: "first" and "full length" are the two
+    ends of the range. Speed-up (against one worker) and what limits it are those of full length.
+    """
+    from ..calibration import calibrate
+    from ..planning import GIGABIT, master_limit, predict
+    from ..presets import get_preset
+    from ..progress import Fraction
+
+    chosen = get_preset(preset)
+    chosen = dataclasses.replace(
+        chosen, envs=tuple(env) if env else chosen.envs, generations=generations or chosen.generations
+    ).evolved_by(None, population)
+    policy, optimizer, task = chosen.make()
+    size = len(optimizer.ask())
+    with Fraction(console, f"measuring candidates of {preset}") as progress:
+        costs = calibrate(policy, optimizer, task, seconds, progress)
+    table = Table("workers", "first", "full length", f"{chosen.generations} of them", "speed-up", "limited by",
+                  title=f"a generation of {size} candidates", title_justify="left")  # fmt: skip
+    rows = []
+    for count in sorted({1, *(2**k for k in range(1, 20) if 2**k < workers), workers}):
+        spread = min(nodes, count)
+        first, full = (predict(c, size, count, spread, gigabits * GIGABIT) for c in (costs, costs.at_full_length()))
+        rows.append({"workers": count, "nodes": spread, "first": vars(first), "full": vars(full)})
+        ends = [_duration(end.seconds * scale) for scale in (1, chosen.generations) for end in (first, full)]
+        table.add_row(str(count), *ends[:2], " ... ".join(ends[2:]), f"{full.speed_up:.1f}", full.limit)
+    console.print(table)
+    limit = master_limit(costs, size)
+    console.print(
+        f"The master is busy all the time from about {limit.master:,.0f} workers on, and more than {limit.candidates} "
+        "have no candidate.", highlight=False,
+    )  # fmt: skip
+    if costs.wait > 1.5:
+        console.print(f"This machine was busy ({costs.wait:.1f} times slower than its cores): real runs would be, too.",
+                      highlight=False)  # fmt: skip
+    if json_file:
+        write_json(json_file, {"preset": preset, "population": size, "generations": chosen.generations, "rows": rows})
+
+
+def _duration(seconds: float) -> str:
+    """For people."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"

@@ -1,0 +1,75 @@
+"""Commands that take a policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import (
+    CORES,
+    EnvKwargs,
+    Json,
+    Policy,
+    Seed,
+    Workers,
+    app,
+    console,
+    find_body,
+    policy_file,
+    score_policy,
+    write_json,
+)
+
+
+@app.command()
+def evaluate(
+    policy: Policy,
+    env: Annotated[
+        list[str] | None, typer.Option(help="Bodies; repeat for several. Default: the policy's own.")
+    ] = None,
+    env_kwargs: EnvKwargs = None,
+    episodes: Annotated[int, typer.Option(help="Lifetimes on each.", min=1)] = 100,
+    seed: Seed = 1,
+    workers: Workers = CORES,
+    json_file: Json = None,
+) -> None:
+    """Let a policy live many lifetimes and report its scores.
+
+    Births and resets are ones that evolution never uses, and there is no early stop.
+    """
+    from ..checkpoint import load_policy
+
+    _, _, meta = load_policy(policy_file(policy))
+    names: list[str | None] = [*env] if env else [None]
+    bodies = [find_body(name, env_kwargs, policy, meta) for name in names]
+    results = score_policy(policy, bodies, episodes, seed, workers)
+    if json_file:
+        data = {
+            name: {key: getattr(result, key).tolist() for key in ("score", "distance", "steps")}
+            for name, result in results.items()
+        }
+        write_json(json_file, {"policy": policy, "seed": seed, "episodes": episodes, "results": data})
+
+
+@app.command()
+def record(
+    policy: Policy,
+    env: Annotated[str | None, typer.Option(help="Body; default the policy's own.")] = None,
+    env_kwargs: EnvKwargs = None,
+    out: Annotated[Path, typer.Option(help="Film to write, .mp4 or .gif.")] = Path("lifetime.mp4"),
+    seed: Seed = 1,
+) -> None:
+    """Film one lifetime, the weights of every layer beside it."""
+    from ..analysis.video import film
+    from ..checkpoint import load_policy
+    from ..network import PlasticNetwork
+    from ..progress import Counter
+
+    architecture, genome, meta = load_policy(policy_file(policy))
+    body = find_body(env, env_kwargs, policy, meta)
+    with Counter(console, f"filming {out}", body.max_episode_steps, "steps") as count:
+        life = film(body, PlasticNetwork(architecture, genome), out, seed, seed, count)
+    assert life.episode is not None
+    console.print(f"{out}: {life.episode.steps} steps, score {life.episode.score:.1f}", highlight=False)
