@@ -23,7 +23,7 @@ from .callbacks import CheckpointWriter
 from .evaluation import Evaluator, Evolvable, SerialEvaluator
 from .optimizers.base import Copies, Optimizer, Population
 from .planning import Costs
-from .processes import ProcessEvaluator
+from .processes import ProcessEvaluator, pack
 from .task import TRAINING, Task
 from .training import Run
 
@@ -202,7 +202,7 @@ def candidate_bytes(lives: Any, index: int) -> int:
         lives: its episodes, as :meth:`SerialEvaluator.candidate` returns them.
         index: of the candidate.
     """
-    return message_bytes(index) + message_bytes(("lives", lives))
+    return message_bytes(index) + message_bytes(("lives", pack(lives)))
 
 
 def _median(function: Callable[[], Any], clock: Callable[[], float]) -> float:

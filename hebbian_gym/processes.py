@@ -8,16 +8,18 @@ import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import connection, get_context
 from typing import Any
 
+import numpy as np
 from typing_extensions import Self
 
 from .architecture import Architecture
 from .evaluation import Evaluation, Results, SerialEvaluator, nothing
 from .optimizers.base import Population
+from .rollout import Episode
 from .task import TRAINING, Task
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,8 @@ READY = "ready"  # a worker's first word
 MAX_DEATHS = 3  # of workers over the same candidate, then it is lost
 TIMEOUT = 600.0  # s
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+LIFE = np.dtype([("score", "<f8"), ("distance", "<f8"), ("steps", "<i8")])  # how an Episode travels
 
 Job = tuple[Population, Task, int, int]
 
@@ -74,8 +78,10 @@ class ProcessEvaluator:
                 self._replace(number)
             self._give(number, job, waiting)
         while any(worker.candidate is not None for worker in self._workers):
-            self._wait()
+            ready = self._wait()
             for number, worker in enumerate(self._workers):
+                if worker.pipe not in ready and worker.process.sentinel not in ready:
+                    continue
                 if (candidate := worker.candidate) is None or (answer := worker.answer()) is None:
                     continue
                 if answer[0] == "died":
@@ -87,23 +93,25 @@ class ProcessEvaluator:
                     worker.candidate = None
                     raise answer[1]
                 else:
-                    results.take(candidate, answer[1])
+                    results.take(candidate, unpack(answer[1], task))
                 self._give(number, job, waiting)
         return results.evaluation()
 
-    def _wait(self) -> None:
-        """Until a worker has something to say, has died, or has had its time."""
+    def _wait(self) -> list[Any]:
+        """Until a worker has something to say, has died, or has had its time: pipes and sentinels of such workers."""
         busy = [worker for worker in self._workers if worker.candidate is not None]
+        ends = [end for worker in busy for end in (worker.pipe, worker.process.sentinel)]
         until = min(worker.began for worker in busy) + self._timeout
-        if not connection.wait(
-            [end for worker in busy for end in (worker.pipe, worker.process.sentinel)],
-            max(0.0, until - time.monotonic()),
-        ):
-            for worker in busy:
-                if time.monotonic() - worker.began >= self._timeout:
-                    worker.process.kill()
-                    worker.process.join()
-                    worker.epitaph = f"took longer than {self._timeout:g} s"
+        ready = connection.wait(ends, max(0.0, until - time.monotonic()))
+        if ready:
+            return ready
+        for worker in busy:
+            if time.monotonic() - worker.began >= self._timeout:
+                worker.process.kill()
+                worker.process.join()
+                worker.epitaph = f"took longer than {self._timeout:g} s"
+                ready.append(worker.process.sentinel)
+        return ready
 
     def _bury(
         self, number: int, candidate: int, deaths: int, epitaph: str, waiting: deque[int], results: Results
@@ -183,12 +191,12 @@ class _Worker:
         return True
 
     def answer(self) -> tuple[str, Any] | None:
-        """What became of the candidate: ("lives", episodes), ("lost", traceback), ("broken", error) or ("died", how).
+        """What became of the candidate: ("lives", packed), ("lost", traceback), ("broken", error) or ("died", how).
 
         None while there is no answer.
         """
         try:
-            if self.pipe.poll():
+            if self.pipe.poll():  # a sentinel may have been what was ready
                 answer = self.pipe.recv()
                 self.started = True
                 return None if answer == READY else answer
@@ -225,12 +233,13 @@ def _work(pipe: connection.Connection, architecture: Architecture) -> None:
                 job = message
             else:
                 assert job is not None
-                pipe.send(_lives(evaluator, job, message))
+                pipe.send(live(evaluator, job, message))
     except (EOFError, OSError):
         evaluator.close()
 
 
-def _lives(evaluator: SerialEvaluator, job: Job, candidate: int) -> tuple[str, Any]:
+def live(evaluator: SerialEvaluator, job: Job, candidate: int) -> tuple[str, Any]:
+    """What became of a candidate: ("lives", packed), ("lost", traceback) or ("broken", what is wrong with the task)."""
     try:
         evaluator.prepare(job[1])
     except ValueError as error:  # one sentence, the same for all candidates
@@ -238,9 +247,20 @@ def _lives(evaluator: SerialEvaluator, job: Job, candidate: int) -> tuple[str, A
     except Exception:
         return "lost", traceback.format_exc()
     try:
-        return "lives", evaluator.candidate(*job, candidate)
+        return "lives", pack(evaluator.candidate(*job, candidate))
     except Exception:
         return "lost", traceback.format_exc()
+
+
+def pack(lives: Sequence[Sequence[Episode]]) -> bytes:
+    """Episodes of a candidate, for each body its lifetimes, as 24 bytes each."""
+    return np.array([[(e.score, e.distance, e.steps) for e in body] for body in lives], LIFE).tobytes()
+
+
+def unpack(packed: bytes, task: Task) -> list[list[Episode]]:
+    """The inverse of :func:`pack`, to the bit."""
+    lives = np.frombuffer(packed, LIFE).reshape(len(task.specs), task.episodes)
+    return [[Episode(*life) for life in body] for body in lives.tolist()]
 
 
 @contextmanager

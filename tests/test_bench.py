@@ -31,6 +31,8 @@ WITH_MEMORY = {"es-ask-tell-ant": 61_440 * 4 / 2**20, "es-ask-tell-car": 458_002
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_measures_both_sides(name):
+    if name == "ray-2":
+        pytest.importorskip("ray")
     measured = BENCHMARKS[name](repetitions=1, size=2)
     assert measured.name == name
     assert measured.what
@@ -184,6 +186,18 @@ def test_a_missing_peer_is_told_with_the_cure(monkeypatch):
     monkeypatch.setitem(sys.modules, ant.PEER_PACKAGE, None)
     with pytest.raises(DependencyNotInstalled, match="pip install pybullet_envs_gymnasium"):
         bench.run(["ant-inner-loop"], repetitions=1)
+
+
+def test_ray_that_is_missing_is_told_with_the_cure_and_left_out_of_all(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(DependencyNotInstalled, match=re.escape('pip install "hebbian-gym[ray]"')):
+        bench.run(["ray-2"], repetitions=1)
+    monkeypatch.setattr(bench, "BENCHMARKS", {"ray-2": BENCHMARKS["ray-2"], "other": lambda n: n})
+    told = []
+    assert bench.run(progress=told.append) == [5]
+    assert [line.split()[0] for line in told] == ["ray-2", "the", "other"]
+    assert "ray-2 is left out" in told[1]
+    assert 'pip install "hebbian-gym[ray]"' in told[1]
 
 
 @pytest.mark.parametrize("package", ["Box2D", "pygame", "cv2"])

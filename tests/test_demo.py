@@ -21,8 +21,9 @@ def test_the_demo_evolves_tells_and_draws(tmp_path, monkeypatch):
     assert "UNSEEN" in shown.output
     table = json.loads((folder / "table.json").read_text())
     assert {name: set(bodies) for name, bodies in table.items()} == {
-        "evolved": set(demo.BODIES),
+        "evolved now": set(demo.BODIES),
         "un-evolved": set(demo.BODIES),
+        "ant-hebbian": set(demo.BODIES),
     }
     assert all(len(distances) == 2 for bodies in table.values() for distances in bodies.values())
     assert {path.name for path in folder.iterdir()} >= PICTURES

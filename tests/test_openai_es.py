@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hebbian_gym import OpenAIES
+from hebbian_gym.optimizers import openai_es
 from hebbian_gym.optimizers.shaping import SHAPINGS
 
 GENES, SIZE = 7, 10
@@ -374,15 +375,25 @@ def test_files_of_older_runs_are_resumed():
             np.testing.assert_array_equal(es.state_dict()[name], value)
 
 
-def test_tell_holds_a_few_genomes_not_the_population():
+def test_noise_that_is_kept_is_the_same_noise(monkeypatch):
+    means = []
+    for kept in (0, 3 * 4 * GENES, openai_es.KEPT_BYTES):  # none of it, three of five pairs, all
+        monkeypatch.setattr(openai_es, "KEPT_BYTES", kept)
+        means.append(told(fitnesses(0)))
+    np.testing.assert_array_equal(means[0], means[1])
+    np.testing.assert_array_equal(means[0], means[2])
+
+
+def test_tell_holds_a_few_genomes_not_the_population(monkeypatch):
     genes, size = 50_000, 100
+    monkeypatch.setattr(openai_es, "KEPT_BYTES", 2**20)
     for options in ({"optimizer": "sgd"}, {"optimizer": "adam"}, {"optimizer": "clipup"}):
         es = make(np.zeros(genes), size, **options)
         tracemalloc.start()
         es.tell(fitnesses(0, size))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert peak < 8 * 4 * genes
+        assert peak < 2**20 + 8 * 4 * genes
 
 
 def test_zscores_let_a_far_better_candidate_count_for_more():

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from gymnasium.error import DependencyNotInstalled
+
 from .ant import ant_env_step, ant_inner_loop
 from .car import car_encoder, car_env_step, car_inner_loop, car_reset
 from .foraging import foraging_vector
 from .foraging_evolution import foraging_evolution
 from .line_following import line_following
+from .master import checkpoint_ant, checkpoint_car, master_overhead, message_size, ray_2
 from .measurement import Measurement
 from .rule import hebbian_kernel_ant, hebbian_kernel_car
 from .strategy import es_ask_tell_ant, es_ask_tell_car
@@ -33,6 +36,11 @@ BENCHMARKS: dict[str, Callable[..., Measurement]] = {
     "es-ask-tell-ant": es_ask_tell_ant,
     "es-ask-tell-car": es_ask_tell_car,
     "workers-2": workers_2,
+    "ray-2": ray_2,
+    "master-overhead": master_overhead,
+    "message-bytes": message_size,
+    "checkpoint-ant": checkpoint_ant,
+    "checkpoint-car": checkpoint_car,
     "line-following": line_following,
     "foraging-vector": foraging_vector,
     "foraging-evolution": foraging_evolution,
@@ -46,22 +54,27 @@ def run(
     """Measure.
 
     Args:
-        names: which of :data:`BENCHMARKS`; all by default.
+        names: which of :data:`BENCHMARKS`; by default all but those that something is not installed for.
         repetitions: of each measurement.
-        progress: called with a benchmark's name before it begins.
+        progress: called with a benchmark's name before it begins, and with a sentence on each that is left out.
 
     Raises:
         ValueError: for a name that is none of them, or no repetition.
-        DependencyNotInstalled: if the peer, or what an environment needs, is missing.
+        DependencyNotInstalled: if the peer, or what an environment needs, is missing for one of ``names``.
     """
-    names = list(names or BENCHMARKS)
-    if unknown := [name for name in names if name not in BENCHMARKS]:
+    chosen = list(names or BENCHMARKS)
+    if unknown := [name for name in chosen if name not in BENCHMARKS]:
         raise ValueError(f"unknown benchmark {unknown[0]!r}: choose from {', '.join(BENCHMARKS)}")
     if repetitions < 1:
         raise ValueError(f"repetitions must be 1 or more, not {repetitions}")
+    tell = progress or (lambda name: None)
     measurements = []
-    for name in names:
-        if progress is not None:
-            progress(name)
-        measurements.append(BENCHMARKS[name](repetitions))
+    for name in chosen:
+        tell(name)
+        try:
+            measurements.append(BENCHMARKS[name](repetitions))
+        except DependencyNotInstalled as error:
+            if names:
+                raise
+            tell(f"the others: {name} is left out, {error}")
     return measurements

@@ -122,9 +122,17 @@ EXPERIMENTS: dict[str, Experiment] = {
     "fig6": Experiment(
         "newborn weights, and the car's later on, above its score", "paper_lifetimes:weights_of_the_car"
     ),
+    "fig7": Experiment(
+        "training curves of all ready-evolved rules, from their cards (Najarro & Risi)", "paper_shipped:training"
+    ),
+    "fig8": Experiment("versions of the rule on the car, behind random fixed kernels", "paper_training:versions"),
+    "fig9": Experiment("the ant with random and with co-evolved initial weights", "paper_training:births"),
     "fig10": Experiment("distributions of the evolved coefficients", "paper_weights:coefficients"),
+    "init": Experiment(
+        "ready-evolved ants whose initial weights are drawn from N(0, 0.1) and others", "paper_shipped:initial_weights"
+    ),
     "scaling": Experiment(
-        "how much faster a generation is on up to 1,000 cores: predicted, and on this machine measured", "scaling:scaling"
+        "how much faster a generation is on up to 1,000 cores, predicted; and measured here", "scaling:scaling"
     ),
 }
 

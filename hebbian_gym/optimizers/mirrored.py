@@ -86,19 +86,32 @@ def shape_pairs(pairs: np.ndarray, shaping: Callable[[np.ndarray], np.ndarray]) 
     return left, shaping(pairs[left].ravel()).reshape(-1, 2)
 
 
-def sum_noise(population: MirroredPopulation, pairs: np.ndarray, weights: np.ndarray) -> Array:
-    """``sum_p weights_p noise_p`` over some pairs, float32 of shape (genes,), one pair in memory at a time.
+def keep_first(noise: Callable[[int], Array], pairs: int) -> Callable[[int], Array]:
+    """The same noise, of which the arrays of the first few pairs are drawn only once."""
+    kept: dict[int, Array] = {}
+
+    def drawn(pair: int) -> Array:
+        if pair >= pairs:
+            return noise(pair)
+        if pair not in kept:
+            kept[pair] = noise(pair)
+        return kept[pair]
+
+    return drawn
+
+
+def sum_noise(noise: Callable[[int], Array], genes: int, pairs: np.ndarray, weights: np.ndarray) -> Array:
+    """``sum_p weights_p noise_p`` over some pairs, float32 of shape (genes,), one pair at a time.
 
     Args:
-        population: whose noise it is.
+        noise: of a pair, shape (genes,).
+        genes: how many.
         pairs: numbers of pairs, shape (n,).
         weights: of these pairs, shape (n,).
     """
-    total = np.zeros_like(population.mean)
+    total, scaled = np.zeros(genes, np.float32), np.empty(genes, np.float32)
     for pair, weight in zip(pairs, weights, strict=True):
-        noise = population.noise(int(pair))
-        noise *= np.float32(weight)
-        total += noise
+        total += np.multiply(noise(int(pair)), np.float32(weight), out=scaled)
     return total
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .mirrored import (
     check_saved,
     check_seed,
     in_pairs,
+    keep_first,
     non_finite,
     shape_pairs,
     start_from,
@@ -22,6 +24,8 @@ from .mirrored import (
 )
 from .shaping import SHAPINGS, check_shaping
 from .steps import make_step
+
+KEPT_BYTES = 24 * 2**20  # of noise, which is needed twice; the rest is drawn twice
 
 
 class OpenAIES:
@@ -100,10 +104,11 @@ class OpenAIES:
 
     def tell(self, fitness: ArrayLike) -> dict[str, float]:
         told, population = in_pairs(fitness, self.population_size), self.ask()
-        penalized = told - self.weight_decay * _mean_squares(population, self.sigma)
+        noise = keep_first(population.noise, KEPT_BYTES // self._mean.nbytes)
+        penalized = told - self.weight_decay * _mean_squares(population, self.sigma, noise)
         pairs, shaped = shape_pairs(penalized, SHAPINGS[self.shaping])
         weights = (shaped[:, 0] - shaped[:, 1]) / (shaped.size * self.sigma)
-        gradient = sum_noise(population, pairs, weights)  # 1 / (n sigma) sum_i F_i eps_i
+        gradient = sum_noise(noise, self._mean.size, pairs, weights)  # 1 / (n sigma) sum_i F_i eps_i
         metrics = {
             "optimizer/sigma": self.sigma,
             "optimizer/learning_rate": self.learning_rate,
@@ -145,11 +150,11 @@ def _decayed(generation: int, start: float, decay: float, floor: float) -> float
     return max(floor, start * decay**generation)
 
 
-def _mean_squares(population: MirroredPopulation, sigma: float) -> np.ndarray:
+def _mean_squares(population: MirroredPopulation, sigma: float, noise: Callable[[int], Array]) -> np.ndarray:
     """Mean squared gene of each candidate, shape (pairs, 2): mean((m +- s e)^2), pair by pair."""
     mean, squares = population.mean, np.empty((len(population) // 2, 2))
     for pair in range(len(squares)):
-        noise = population.noise(pair)
-        cross, own = 2 * sigma * float(mean @ noise), sigma**2 * float(noise @ noise)
+        drawn = noise(pair)
+        cross, own = 2 * sigma * float(mean @ drawn), sigma**2 * float(drawn @ drawn)
         squares[pair] = float(mean @ mean) + own + cross, float(mean @ mean) + own - cross
     return squares / mean.size
