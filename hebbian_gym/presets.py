@@ -111,6 +111,23 @@ PRESETS: dict[str, Preset] = {
         task={"early_stop": True, "births": "candidate"},
         optimizer=_PAPER,
     ),
+    "ant-hebbian-randomised": Preset(
+        about="one leg keeps a random fraction, another in each lifetime: does that prepare for damage never seen?",
+        envs=("AntDamagedRandom-v0",),
+        generations=300,
+        genome_scale=0.5,
+        task={"early_stop": True, "births": "pair"},
+        optimizer=_OURS,
+    ),
+    "ant-hebbian-attractor": Preset(
+        about="layers divided by their largest weight after each update, which keeps weights from drifting away",
+        envs=ANT_BODIES,
+        generations=300,
+        architecture={"normalize": "max"},
+        genome_scale=0.5,
+        task={"early_stop": True, "births": "pair"},
+        optimizer=_OURS,
+    ),
     "hebbian": Preset(
         about="any environment of your own: name it with --env",
         envs=(),

@@ -101,6 +101,8 @@ class CMAES:
             "randn": self._randn,
             "seed": math.nan,  # anything else seeds numpy's global generator
             "maxiter": math.inf,
+            # Where nobody solves a task yet, all fitnesses are equal; that is no end.
+            **{"tolfun": 0, "tolfunhist": 0, "tolflatfitness": math.inf},
             "verbose": -9,  # pycma's other strategies in this process, too, are then silent: it is a global of its own
             "verb_log": 0,
             "signals_filename": "",  # not even a file that changes options
@@ -172,11 +174,10 @@ class CMAES:
         _forget(es)
 
     def stop(self) -> dict[str, float]:
-        """Pycma's reasons but for its limits of iterations; a list's first number stands for it.
+        """Pycma's reasons, but for equal fitnesses and the number of iterations; a list's first number stands for it.
 
         "noeffectcoord" (a gene's number: a fifth of its standard deviation does not change its mean) is judged in
-        float32, as candidates are. "tolflatfitness" ends a run in which most candidates are equally good for two
-        generations, be it because they all do what they should or because none does anything yet.
+        float32, as candidates are.
         """
         reasons, mean = dict(self._reasons), self.mean
         stuck = np.flatnonzero(mean + np.float32(0.2) * self.sigma == mean)
