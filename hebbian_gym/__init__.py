@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .closed_loop import Bus as Bus
     from .closed_loop import ClosedLoopNetwork as ClosedLoopNetwork
     from .closed_loop import ClosedLoopRule as ClosedLoopRule
+    from .distributed import RayEvaluator as RayEvaluator
     from .encoder import Conv as Conv
     from .evaluation import Evaluation as Evaluation
     from .evaluation import SerialEvaluator as SerialEvaluator
@@ -46,6 +47,7 @@ _HOMES = {  # public name to the module it is imported from on first use, so tha
     "Bus": "closed_loop",
     "ClosedLoopNetwork": "closed_loop",
     "ClosedLoopRule": "closed_loop",
+    "RayEvaluator": "distributed",
     "Conv": "encoder",
     "Evaluation": "evaluation",
     "ProcessEvaluator": "processes",
