@@ -81,7 +81,6 @@ def test_the_car_drives_and_is_pictured(
     assert (first != last).any()
 
 
-@pytest.mark.filterwarnings("ignore:The keyword `fps` is no longer supported:DeprecationWarning")  # imageio, of GIFs
 @of("lifetime")
 def test_a_film_can_be_made_of_it(
     example: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -2,7 +2,6 @@
 
 import json
 import math
-import pickle
 
 import gymnasium as gym
 import numpy as np
@@ -632,15 +631,6 @@ def test_an_architecture_of_an_older_file_equals_a_new_one():
     policy, _, _ = get_preset("ant-hebbian").make()
     assert Architecture(**OLD) == policy.architecture
     assert Architecture(**{**OLD, "normalize": True}) == Architecture(**{**OLD, "normalize": "max"})
-
-
-@pytest.mark.parametrize("normalize", [False, True])
-def test_an_architecture_of_an_older_pickle_equals_a_new_one(normalize):
-    old = Architecture(**OLD)
-    for name in ("sharing", "modulation"):
-        del old.__dict__[name]
-    old.__dict__["normalize"] = normalize
-    assert pickle.loads(pickle.dumps(old)) == Architecture(**{**OLD, "normalize": normalize})
 
 
 @anyhow_fast

@@ -54,8 +54,9 @@ def film(
         fps = made.metadata.get("render_fps", 30) / FRAME_EVERY
     height, width = (2 * (size // 2) for size in life.frames[0].shape[:2])  # video codecs want even sizes
     frames = np.stack(life.frames)[:, :height, :width]
-    options: dict[str, Any] = {"macro_block_size": 2} if Path(path).suffix == ".mp4" else {"loop": 0}
-    imageio.imwrite(path, frames, fps=fps, **options)
+    mp4: dict[str, Any] = {"fps": fps, "macro_block_size": 2}
+    gif: dict[str, Any] = {"duration": 1000 / fps, "loop": 0}  # ms of a frame, for ever
+    imageio.imwrite(path, frames, **(mp4 if Path(path).suffix == ".mp4" else gif))
     return life
 
 

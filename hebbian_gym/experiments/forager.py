@@ -18,14 +18,11 @@ from ..optimizers.genetic import GeneticAlgorithm
 from ..policy import Lifetimes, act_batch, learn_batch
 from ..vector import run_episodes
 from . import Outcome, Settings
+from .common import BLUE, GREEN, GREY, ORANGE, in_parallel, require_matplotlib
 from .foraging import (
-    BLUE,
     DELTA,
-    GREEN,
-    GREY,
     HELD_OUT,
     INGREDIENTS,
-    ORANGE,
     RULE,
     TERM_LABELS,
     TERMS,
@@ -33,8 +30,6 @@ from .foraging import (
     Budget,
     cosine,
     evolve_together,
-    in_parallel,
-    require_matplotlib,
     seeds,
 )
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,14 +17,13 @@ from ..optimizers.genetic import GeneticAlgorithm
 from ..rules import get_rule
 from ..vector import PlasticNetworks, run_episodes
 from . import Outcome, Settings
+from .common import BLUE, GREY, ORANGE, RED, in_parallel, require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Array = np.ndarray[Any, Any]
-Job = TypeVar("Job")
-Result = TypeVar("Result")
 
 RULE = "reward_modulated"
 TERMS = get_rule(RULE).coefficients[:-1]  # theta; the last coefficient is the learning rate, eta
@@ -37,45 +34,6 @@ INGREDIENTS = 4
 TRAINING, HELD_OUT = range(2)  # streams of seeds that never meet
 TOLERANCE = 1.1  # A rule counts as good as the best learning rate if its error is at most so many times that one's.
 RATES = np.geomspace(0.002, 0.3, 41)  # that are tried for the best one
-
-# For pictures: colours of Okabe & Ito (2008), which the colour-blind can tell apart.
-BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#7f7f7f"
-
-
-def require_matplotlib() -> type[Figure]:
-    """matplotlib's Figure, or an ImportError that names the extra."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:  # pragma: no cover
-        raise ImportError('plots need matplotlib: pip install "hebbian-gym[plots]"') from error
-    return Figure
-
-
-# Many independent runs
-
-
-def one_thread() -> None:
-    """With small networks torch is fastest on one thread, and its sums are always the same."""
-    torch.set_num_threads(1)
-
-
-def in_parallel(function: Callable[[Job], Result], jobs: Sequence[Job], settings: Settings) -> list[Result]:
-    """What a function of the top level returns for each job, in their order, whatever the number of workers."""
-    if settings.workers == 1:
-        threads, results = torch.get_num_threads(), []
-        one_thread()
-        try:
-            for job in jobs:
-                results.append(function(job))
-                settings.progress(len(results) / len(jobs))
-        finally:
-            torch.set_num_threads(threads)
-        return results
-    with ProcessPoolExecutor(min(settings.workers, len(jobs)), get_context("spawn"), one_thread) as pool:
-        futures = [pool.submit(function, job) for job in jobs]
-        for done, _ in enumerate(as_completed(futures), 1):
-            settings.progress(done / len(jobs))
-        return [future.result() for future in futures]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from . import Outcome, Settings
+from .common import empty_figure
 from .line_following_acceptance import spread_test, steps_to_success, success_tests, told_pair, verdict
 from .line_following_lives import (
     BUDGETS,
@@ -31,7 +32,7 @@ from .line_following_lives import (
     by_rate,
     live_all,
 )
-from .line_following_plots import draw_error, draw_success, draw_weights, empty_figure
+from .line_following_plots import draw_error, draw_success, draw_weights
 
 LARGEST_SPREAD = 1e12
 

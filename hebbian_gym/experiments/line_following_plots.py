@@ -167,15 +167,6 @@ def plot_spread(ax: Axes, data: Data, track: str = "bean") -> None:
 # Whole figures
 
 
-def empty_figure(width: float, height: float) -> Figure:
-    """One to draw into; made before an experiment is run, so that a missing matplotlib is told at once."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:  # pragma: no cover
-        raise ImportError('plots need matplotlib: pip install "hebbian-gym[plots]"') from error
-    return Figure(figsize=(width, height), layout="constrained")
-
-
 def draw_success(figure: Figure, data: Data) -> None:
     """Steps to success and the integral of abs(E), on both tracks."""
     axes = figure.subplots(len(TRACKS), 2, sharex=True)

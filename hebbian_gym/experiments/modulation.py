@@ -10,13 +10,10 @@ import numpy as np
 from ..architecture import Architecture, random_genome
 from ..optimizers.openai_es import OpenAIES
 from . import Outcome, Settings
+from .common import BLUE, GREEN, GREY, ORANGE, in_parallel, require_matplotlib
 from .foraging import (
-    BLUE,
-    GREEN,
-    GREY,
     HELD_OUT,
     INGREDIENTS,
-    ORANGE,
     Array,
     Budget,
     Place,
@@ -24,8 +21,6 @@ from .foraging import (
     errors,
     evolve_together,
     idle_error,
-    in_parallel,
-    require_matplotlib,
     seeds,
     valuer,
 )

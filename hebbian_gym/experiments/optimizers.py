@@ -15,7 +15,7 @@ from ..presets import ANT_BODIES, Seed
 from ..task import Task
 from ..training import Run, train
 from . import Outcome, Settings
-from .foraging import in_parallel, require_matplotlib
+from .common import in_parallel, require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ import numpy as np
 from ..analysis.responses import mark, moving_mean, plot_curves, plot_frozen, plot_sums
 from ..analysis.weights import draw_moments, short
 from . import Outcome, Settings
-from .foraging import BLUE, GREEN, ORANGE, in_parallel, require_matplotlib
+from .common import BLUE, GREEN, ORANGE, in_parallel, require_matplotlib
 from .paper_lives import ANT, BODIES, CAR, NEVER, TRACK, WHOLE, Data, Lives, live, seeds
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ..evaluation import evaluate
 from ..presets import Seed
 from ..pretrained import pretrained_names, pretrained_path
 from . import Outcome, Settings
-from .foraging import in_parallel, require_matplotlib
+from .common import in_parallel, require_matplotlib
 from .paper_lives import BODIES, WHOLE, Data
 from .paper_table import shipped, spread
 

@@ -18,7 +18,7 @@ from ..optimizers.base import Copies
 from ..pretrained import pretrained_names, pretrained_path
 from ..task import EVALUATION, Task
 from . import Outcome, Settings
-from .foraging import require_matplotlib
+from .common import require_matplotlib
 from .paper_lives import BODIES, TRACK, WHOLE, Data
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from ..optimizers.base import Copies, Population
 from ..presets import PRESETS
 from ..task import HELD_OUT
 from . import Outcome, Settings
-from .foraging import BLUE, GREEN, GREY, ORANGE, RED, in_parallel, require_matplotlib
+from .common import BLUE, GREEN, GREY, ORANGE, RED, in_parallel, require_matplotlib
 from .paper_lives import Data
 
 if TYPE_CHECKING:

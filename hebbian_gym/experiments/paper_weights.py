@@ -16,7 +16,7 @@ from ..checkpoint import load_policy
 from ..network import PlasticNetwork
 from ..pretrained import pretrained_path
 from . import Outcome, Settings
-from .foraging import BLUE, GREEN, GREY, ORANGE, in_parallel, require_matplotlib
+from .common import BLUE, GREEN, GREY, ORANGE, in_parallel, require_matplotlib
 from .paper_lives import ANT, BODIES, CAR, TRACK, Data, seeds
 
 if TYPE_CHECKING:

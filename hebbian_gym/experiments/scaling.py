@@ -18,7 +18,7 @@ from ..planning import Costs, master_limit, predict
 from ..presets import get_preset
 from ..processes import ProcessEvaluator
 from . import Outcome, Settings
-from .line_following_plots import empty_figure
+from .common import empty_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
