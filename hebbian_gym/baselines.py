@@ -10,7 +10,7 @@ import math
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from .checkpoint import written_aside
+from .checkpoint import held, written_aside
 from .presets import ANT_BODIES, CAR
 from .progress import _Shown
 from .task import HELD_OUT, TRAINING
@@ -278,7 +278,7 @@ def train_baseline(
     timesteps = recipe.timesteps if timesteps is None else timesteps
     venv = make_venv(recipe)
     try:
-        with _torch_threads(threads):
+        with nullcontext() if folder is None else held(folder), _torch_threads(threads):
             model = _load(folder / MODEL, venv) if resume and folder is not None else _new(recipe, venv, seed)
             session = _Session(model, recipe, about, folder, held_out_episodes, progress)
             session.run(timesteps, wall_seconds, checkpoint_every)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from .task import HELD_OUT
 if TYPE_CHECKING:
     from .training import Run
 
+log = logging.getLogger(__name__)
 Callback = Callable[["Run"], "dict[str, Any] | None"]
 
 
@@ -35,14 +38,20 @@ class HeldOut:
         if generation % self.every:
             return {}
         mean = run.optimizer.mean
-        result = run.evaluator.evaluate(Copies(mean, self.episodes), run.task, stream=HELD_OUT)
+        task = replace(run.task, births="candidate")  # each copy is to have births and resets of its own
+        result = run.evaluator.evaluate(Copies(mean, self.episodes), task, stream=HELD_OUT)
+        if result.errors:
+            log.warning("held-out births, generation %d: %s", generation, result.losses)
         fitness = _mean(result.fitness)
         if np.isfinite(fitness) and (run.best is None or fitness > run.best[1]):
             run.best = (np.array(mean), fitness, generation)
             save_best(run)
-        bodies = {f"held_out/{spec.name}": _mean(result.score[:, i]) for i, spec in enumerate(run.task.specs)}
+        bodies: dict[str, float] = {}
+        for i, spec in enumerate(run.task.specs):
+            name = f"held_out/{spec.name}"
+            bodies[f"{name}-{i}" if name in bodies else name] = _mean(result.score[:, i])
         best = run.best[1] if run.best is not None else np.nan
-        return {"held_out/fitness": fitness, "held_out/best": best, **bodies}
+        return {"held_out/fitness": fitness, "held_out/best": best, "held_out/lost": len(result.errors), **bodies}
 
 
 def _mean(values: np.ndarray) -> float:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -36,8 +39,30 @@ def save(path: str | os.PathLike[str], kind: str, meta: dict[str, Any], arrays: 
     target.parent.mkdir(parents=True, exist_ok=True)
     stamp = {"kind": kind, "hebbian_gym": __version__, "numpy": np.__version__, "python": platform.python_version()}
     text = np.array(json.dumps(stamp | {"meta": meta}))
-    with written_aside(target) as file:
+    with uninterrupted(), written_aside(target) as file:
         np.savez(file, **{"json": text, **arrays})  # type: ignore[arg-type]
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait for the end: within numpy's zip file they would come out as an error of that."""
+    if threading.current_thread() is not threading.main_thread():  # signals are another's
+        yield
+        return
+    pending: list[tuple[int, FrameType | None]] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *call: pending.append(call)) for number in numbers}
+    try:
+        yield
+    finally:
+        for listened, handler in before.items():
+            signal.signal(listened, handler)
+        for number, frame in pending[:1]:
+            handler = before[signal.Signals(number)]
+            if callable(handler):
+                handler(number, frame)
+            elif handler == signal.SIG_DFL:
+                signal.raise_signal(number)
 
 
 @contextmanager
@@ -79,6 +104,8 @@ def held(folder: Path) -> Iterator[None]:
             f"another process is training in {folder}: wait for its end, or choose another folder"
         ) from None
     try:
+        for left in folder.glob(".*.part"):  # by somebody who was killed while writing
+            left.unlink(missing_ok=True)
         yield
     finally:
         lock.release()

@@ -128,14 +128,20 @@ class Results:
         lost = Episode(np.nan, np.nan, 0)
         shape = len(self._task.specs), self._task.episodes
         lives = [[[lost] * shape[1]] * shape[0] if bodies is None else bodies for bodies in self._lives]
-        fitness = np.array([self._task.fitness(bodies) for bodies in lives])
-        for candidate in np.flatnonzero(~np.isfinite(fitness)).tolist():
-            self._errors.setdefault(candidate, f"a fitness of {fitness[candidate]}")
 
         def gather(name: str) -> np.ndarray:
             return np.array([[[getattr(e, name) for e in body] for body in bodies] for bodies in lives])
 
-        return Evaluation(fitness, gather("score"), gather("distance"), gather("steps"), dict(self._errors))
+        fitness = np.array([self._task.fitness(bodies) for bodies in lives])
+        return evaluation(fitness, gather("score"), gather("distance"), gather("steps"), self._errors)
+
+
+def evaluation(
+    fitness: np.ndarray, score: np.ndarray, distance: np.ndarray, steps: np.ndarray, errors: Mapping[int, str]
+) -> Evaluation:
+    """An Evaluation in which a fitness that is not a finite number is one more loss."""
+    odd = {i: f"a fitness of {fitness[i]}" for i in np.flatnonzero(~np.isfinite(fitness)).tolist()}
+    return Evaluation(np.where(np.isfinite(fitness), fitness, np.nan), score, distance, steps, {**odd, **errors})
 
 
 class SerialEvaluator:

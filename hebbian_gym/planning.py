@@ -28,7 +28,7 @@ import numpy as np
 
 GIGABIT = 1e9 / 8  # bytes/s
 DRAWS = 8  # generations that a prediction is the mean of
-CHECKPOINT_EVERY = 5  # generations, as train() does by default
+CHECKPOINT_EVERY = 1  # generations, as train() does by default
 
 
 @dataclass(frozen=True, eq=False)

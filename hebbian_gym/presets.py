@@ -58,12 +58,14 @@ class Preset:
         chosen = make_optimizer(self.algorithm, genome, seed, **{**self.optimizer, **optimizer})
         return Seed(architecture, genome), chosen, Task(self.envs, seed=seed, **self.task)
 
-    def evolved_by(self, algorithm: str | None = None, population_size: int | None = None, **options: Any) -> Preset:
-        """The same by another optimiser, of which only the population is taken over; or by this one, options changed.
+    def evolved_by(self, algorithm: str | None, population_size: int | None, options: dict[str, Any]) -> Preset:
+        """The same by another optimiser, for which only the population is taken over; or by this one, options changed.
 
         Raises:
-            ValueError: for an unknown optimiser.
+            ValueError: for an unknown optimiser, or an option that is none of its own.
         """
+        for name in {"seed", "genome", "mean"} & options.keys():
+            raise ValueError(f"{name} is no option of an optimizer here: the run has it")
         size = {"population_size": self.optimizer["population_size"] if population_size is None else population_size}
         algorithm = algorithm or self.algorithm
         get_optimizer(algorithm)

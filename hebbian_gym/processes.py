@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 READY = "ready"  # a worker's first word
 MAX_DEATHS = 3  # of workers over the same candidate, then it is lost
 TIMEOUT = 600.0  # s
+HOME = "define classes of your own at the top of a module that can be imported, not in a notebook or in __main__"
+START_SECONDS = 300.0  # that a new worker may take to import what it needs
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 LIFE = np.dtype([("score", "<f8"), ("distance", "<f8"), ("steps", "<i8")])  # how an Episode travels
@@ -101,15 +103,15 @@ class ProcessEvaluator:
         """Until a worker has something to say, has died, or has had its time: pipes and sentinels of such workers."""
         busy = [worker for worker in self._workers if worker.candidate is not None]
         ends = [end for worker in busy for end in (worker.pipe, worker.process.sentinel)]
-        until = min(worker.began for worker in busy) + self._timeout
+        until = min(worker.until(self._timeout) for worker in busy)
         ready = connection.wait(ends, max(0.0, until - time.monotonic()))
         if ready:
             return ready
         for worker in busy:
-            if time.monotonic() - worker.began >= self._timeout:
+            if time.monotonic() >= worker.until(self._timeout):
                 worker.process.kill()
                 worker.process.join()
-                worker.epitaph = f"took longer than {self._timeout:g} s"
+                worker.epitaph = f"took longer than {self._timeout if worker.started else START_SECONDS:g} s"
                 ready.append(worker.process.sentinel)
         return ready
 
@@ -131,8 +133,9 @@ class ProcessEvaluator:
 
     def _replace(self, number: int) -> None:
         worker = self._workers[number]
-        worker.process.join(timeout=1.0)  # for its exit code: negative if somebody killed it
-        self._unborn += not worker.started
+        if not worker.process.is_alive():
+            worker.process.join()  # for its exit code: negative if somebody killed it
+        self._unborn = 0 if worker.started else self._unborn + 1  # one after the other
         if not worker.started and ((worker.process.exitcode or 0) > 0 or self._unborn > MAX_DEATHS):
             raise RuntimeError(
                 "a worker process ended before it began. In a script, whatever starts workers must stand under "
@@ -151,6 +154,8 @@ class ProcessEvaluator:
         self._workers[number].candidate = None
 
     def close(self) -> None:
+        for worker in self._workers:
+            worker.pipe.close()  # all of them at once, so that idle ones leave together
         for worker in self._workers:
             worker.stop()
         self._workers = []
@@ -176,19 +181,29 @@ class _Worker:
         self.candidate: int | None = None
         self.began = 0.0  # with that candidate
         self.epitaph = ""
-        self._job: Job | None = None
+        self._job: Job | None = None  # that it has
+        self._waiting: Job | None = None  # that its candidate belongs to
 
     def give(self, job: Job, candidate: int) -> bool:
-        """Hand over a candidate, and first the job it belongs to if that is new; False if the process is gone."""
+        """Hand over a candidate, as soon as the process listens; False if it is gone."""
+        self.candidate, self.began, self._waiting = candidate, time.monotonic(), job
+        return self._send() if self.started else self.process.is_alive()
+
+    def _send(self) -> bool:
+        """The candidate, and first the job it belongs to if that is new."""
+        job, self.began = self._waiting, time.monotonic()
         try:
             if job is not self._job:
                 self.pipe.send(job)
                 self._job = job
-            self.pipe.send(candidate)
+            self.pipe.send(self.candidate)
         except OSError:
             return False
-        self.candidate, self.began = candidate, time.monotonic()
         return True
+
+    def until(self, timeout: float) -> float:
+        """When it has had its time for what it does now, on the monotonic clock (s)."""
+        return self.began + (timeout if self.started else START_SECONDS)
 
     def answer(self) -> tuple[str, Any] | None:
         """What became of the candidate: ("lives", packed), ("lost", traceback), ("broken", error) or ("died", how).
@@ -197,9 +212,12 @@ class _Worker:
         """
         try:
             if self.pipe.poll():  # a sentinel may have been what was ready
-                answer = self.pipe.recv()
-                self.started = True
-                return None if answer == READY else answer
+                answer: tuple[str, Any] | str = self.pipe.recv()
+                if not isinstance(answer, str):
+                    return answer
+                self.started = True  # its first word
+                if self._send():
+                    return None
         except (EOFError, OSError):
             self.process.join(timeout=1.0)
         if self.process.is_alive():
@@ -226,13 +244,22 @@ def _work(pipe: connection.Connection, architecture: Architecture) -> None:
     evaluator = SerialEvaluator(architecture)
     job: Job | None = None
     pipe.send(READY)
+    broken: Exception | None = None
     try:
         while True:
-            message = pipe.recv()
+            try:
+                message = pipe.recv()
+            except (EOFError, OSError):
+                raise
+            except Exception as fault:  # of unpickling; the next message is a candidate
+                broken = fault
+                continue
             if isinstance(message, tuple):
-                job = message
+                job, broken = message, None
+            elif broken is not None or job is None:
+                error = ValueError(f"a worker could not unpickle what it is to evaluate: {broken}; {HOME}")
+                pipe.send(("broken", error))
             else:
-                assert job is not None
                 pipe.send(live(evaluator, job, message))
     except (EOFError, OSError):
         evaluator.close()

@@ -38,10 +38,9 @@ class TrainingProgress(_Shown):
         console: where to draw.
         generations: of the run in all.
         population: candidates of a generation.
-        first: generation that this session begins with.
     """
 
-    def __init__(self, console: Console, generations: int, population: int, first: int = 0) -> None:
+    def __init__(self, console: Console, generations: int, population: int) -> None:
         self._console = console
         self._population = population
         self._bar = Progress(
@@ -50,8 +49,7 @@ class TrainingProgress(_Shown):
             console=console, transient=False, disable=not console.is_terminal, speed_estimate_period=600,
         )  # fmt: skip
         self._task = self._bar.add_task(
-            "", total=generations * population, completed=first * population,
-            generation=first + 1, last=generations, fitness="compiling",
+            "", total=generations * population, generation=1, last=generations, fitness="compiling",
         )  # fmt: skip
 
     def candidate(self) -> None:

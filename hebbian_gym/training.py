@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,12 +60,12 @@ def train(
     workers: int = 1,
     run_dir: str | Path | None = None,
     resume: bool = False,
-    checkpoint_every: int = 5,
+    checkpoint_every: int = 1,
     held_out_every: int = 10,
     held_out_episodes: int = 10,
     callbacks: Sequence[Callback] = (),
     done: Callable[[], None] = lambda: None,
-    evaluator: Evaluator | None = None,
+    evaluator: Evaluator | Callable[[Architecture], Evaluator] | None = None,
 ) -> Run:
     """Evolve a policy's genome.
 
@@ -83,6 +84,7 @@ def train(
             ``{"stop": reason}`` ends the run.
         done: called after each candidate.
         evaluator: judges the candidates instead of ``workers`` processes, such as a VectorEvaluator; it is left open.
+            Or what makes one from an architecture: it is called when nothing speaks against the run any more.
 
     A candidate that is lost (its environment raises or returns NaN, or its worker dies or hangs again and again) is
     dropped, counted in the log as ``evaluation/lost``, and told as a warning by the logger ``hebbian_gym.training``.
@@ -95,18 +97,21 @@ def train(
     """
     if resume and run_dir is None:
         raise ValueError("to resume, say where the run is: run_dir")
-    folder = Path(run_dir) if run_dir is not None else None
+    folder, opened = Path(run_dir) if run_dir is not None else None, Opened()
     if resume and folder is not None and not (folder / CHECKPOINT).is_file():
         raise FileNotFoundError(f"there is no file {folder / CHECKPOINT}")
-    judge: AbstractContextManager[Evaluator] = (
-        make_evaluator(policy.architecture, workers) if evaluator is None else nullcontext(evaluator)
-    )
-    with held(folder) if folder is not None else nullcontext(), judge as evaluator:
-        run = Run(policy, optimizer, task, evaluator, generations, folder)
+    with ExitStack() as stack:
+        if folder is not None:
+            stack.enter_context(held(folder))
+            opened = _open(policy, optimizer, task, folder, resume)
+        if evaluator is None or callable(evaluator):  # not before all that can be refused is
+            make = evaluator or partial(make_evaluator, workers=workers)
+            evaluator = stack.enter_context(make(policy.architecture))
+        run = Run(policy, optimizer, task, evaluator, generations, folder, *opened)
         always: list[Callback] = [HeldOut(held_out_every, held_out_episodes)]
         if folder is not None:
+            save_best(run)  # not one that only the end of an earlier session saw
             checkpoint = CheckpointWriter(folder / CHECKPOINT, checkpoint_every)
-            _open(run, folder, resume)
             always += [*callbacks, CSVWriter(folder / "log.csv", optimizer.generation), checkpoint]
         else:
             always += callbacks
@@ -131,6 +136,8 @@ def _generation(run: Run, done: Callable[[], None]) -> Evaluation:
     generation, population = run.optimizer.generation, run.optimizer.ask()
     result = run.evaluator.evaluate(population, run.task, generation, done=done)
     middle = time.perf_counter()
+    if result.errors:
+        log.warning("generation %d: %s", generation, result.losses)
     told = run.optimizer.tell(result.fitness)
     run.env_steps += int(result.steps.sum())
     run.metrics = {
@@ -144,35 +151,37 @@ def _generation(run: Run, done: Callable[[], None]) -> Evaluation:
         "evaluation/lost": len(result.errors),
         **told,
     }
-    if result.errors:
-        log.warning("generation %d: %s", generation, result.losses)
     if reasons := run.optimizer.stop():
         run.metrics["stop"] = ", ".join(f"{name} {value:g}" for name, value in reasons.items())
     return result
 
 
-def _open(run: Run, folder: Path, resume: bool) -> None:
-    """Begin a run in its folder, or go on with the one that is there."""
+class Opened(NamedTuple):
+    """What a checkpoint adds to a run: environment steps so far, and the best mean, its fitness and generation."""
+
+    env_steps: int = 0
+    best: tuple[Array, float, int] | None = None
+
+
+def _open(policy: Evolvable, optimizer: Optimizer, task: Task, folder: Path, resume: bool) -> Opened:
+    """Begin a run in its folder, or bring the optimizer to where the one that is there stopped."""
     path = folder / CHECKPOINT
     if not resume:
         if path.exists():
             raise FileExistsError(f"{folder} already holds a run: resume it, or choose another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        return
+        return Opened()
     meta, arrays = load(path, RUN)
     theirs = {"architecture": Architecture(**meta["architecture"]), "task": Task.from_json(meta["task"])}
-    for name, ours in (("architecture", run.policy.architecture), ("task", run.task)):
+    for name, ours in (("architecture", policy.architecture), ("task", task)):
         if theirs[name] != ours:
             raise ValueError(f"{path} was made with another {name}: resume with the settings it began with")
-    algorithm = type(run.optimizer).__name__
+    algorithm = type(optimizer).__name__
     if meta.get("algorithm", algorithm) != algorithm:
         raise ValueError(f"{path} was made with another optimizer: {meta['algorithm']}, not {algorithm}")
     optimizer_arrays = {name[10:]: value for name, value in arrays.items() if name.startswith("optimizer/")}
     try:
-        run.optimizer.load_state_dict({**meta["optimizer"], **optimizer_arrays})
+        optimizer.load_state_dict({**meta["optimizer"], **optimizer_arrays})
     except ValueError as error:
         raise ValueError(f"{path} was made with another optimizer: {error}") from error
-    run.env_steps = meta["env_steps"]
-    if "best" in arrays:
-        run.best = (arrays["best"], meta["best_fitness"], meta["best_generation"])
-        save_best(run)  # not one that only the end of an earlier session saw
+    best = (arrays["best"], meta["best_fitness"], meta["best_generation"]) if "best" in arrays else None
+    return Opened(meta["env_steps"], best)

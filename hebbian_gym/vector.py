@@ -17,7 +17,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from .architecture import Architecture
-from .evaluation import Evaluation, make_body
+from .evaluation import Evaluation, evaluation, make_body
 from .optimizers.base import Population
 from .policy import Lifetimes, act_batch, birth_batch, learn_batch
 from .task import AGGREGATES, TRAINING, Task
@@ -184,7 +184,7 @@ class VectorEvaluator:
             for name in ("score", "distance", "steps")
         )
         fitness = np.array([AGGREGATES[task.aggregate](lives) for lives in score])
-        return Evaluation(fitness, score, distance, steps)
+        return evaluation(fitness, score, distance, steps, {})
 
     def _live(self, agents: PlasticNetworks, spec: EnvSpec, task: Task, seeds: np.ndarray) -> Episodes:
         """All lifetimes on one body; seeds of resets and births: shape (candidates, episodes, 2)."""

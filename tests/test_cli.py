@@ -220,6 +220,19 @@ def test_a_resume_with_another_optimizer_is_refused(evolved, tmp_path):
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_resume_takes_no_other_settings(evolved):
+    before = {path: path.read_bytes() for path in evolved.iterdir()}
+    told = run("train", "--resume", evolved, "--optimizer", "genetic", "--population", 50, "--seed", 0, status=2)
+    assert "leave out --optimizer, --population, --seed" in " ".join(told.split())
+    assert {path: path.read_bytes() for path in evolved.iterdir()} == before
+
+
+def test_an_unreachable_cluster_is_told_before_anything_is_written(tmp_path):
+    told = run(*CARTPOLE, "--ray-address", "127.0.0.1:1", "--run-dir", tmp_path / "run", status=2)
+    assert "no Ray cluster answers at" in " ".join(told.split())
+    assert not list((tmp_path / "run").glob("*.*[!k]"))
+
+
 def test_a_file_that_is_not_a_policy_is_named(evolved, tmp_path):
     (tmp_path / "noise.npz").write_bytes(b"noise")
     assert "not a hebbian-gym file" in run("evaluate", tmp_path / "noise.npz", status=2)

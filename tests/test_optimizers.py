@@ -159,9 +159,9 @@ def test_optimizers_are_made_by_name_with_their_options(name):
 
 
 def test_a_preset_is_evolved_by_another_optimizer():
-    preset = get_preset("hebbian").evolved_by("genetic", None, mutation_sd=0.3)
+    preset = get_preset("hebbian").evolved_by("genetic", None, {"mutation_sd": 0.3})
     assert (preset.algorithm, preset.optimizer) == ("genetic", {"population_size": 100, "mutation_sd": 0.3})
-    same = get_preset("hebbian").evolved_by(None, 40, sigma=0.2)
+    same = get_preset("hebbian").evolved_by(None, 40, {"sigma": 0.2})
     assert same.optimizer == {"population_size": 40, "sigma": 0.2, "learning_rate": 0.2}
     made = dataclasses.replace(preset, envs=("CartPole-v1",)).make()[1]
     assert isinstance(made, GeneticAlgorithm)

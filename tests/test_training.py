@@ -4,6 +4,7 @@ import csv
 import errno
 import os
 import resource
+import signal
 import sys
 from contextlib import contextmanager
 
@@ -15,7 +16,7 @@ from gymnasium.envs.registration import EnvSpec
 from hebbian_gym import Architecture, OpenAIES, SerialEvaluator, Task, train
 from hebbian_gym.architecture import random_genome
 from hebbian_gym.callbacks import StopAt, TensorBoard
-from hebbian_gym.checkpoint import load_policy
+from hebbian_gym.checkpoint import load_policy, save_policy
 from hebbian_gym.presets import Seed  # a policy without torch: workers import this module, and torch takes seconds
 
 ARCHITECTURE = Architecture((1, 1), rule="static", initial_weights="evolved", low=(-3.0,), high=(3.0,))
@@ -258,6 +259,24 @@ def test_an_error_loses_nothing_either(straight, tmp_path):
     with pytest.raises(ArithmeticError, match="not Ctrl-C"):
         evolve(tmp_path, 8, checkpoint_every=100, done=done)
     assert_same(evolve(tmp_path, 8, resume=True), straight)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_file_is_written_waits_for_its_end(tmp_path, monkeypatch, number):
+    heard, savez = [], np.savez
+
+    def interrupted(*arguments, **arrays):
+        signal.raise_signal(number)
+        savez(*arguments, **arrays)
+        assert heard == []
+
+    monkeypatch.setattr(np, "savez", interrupted)
+    before = signal.signal(number, lambda *_: heard.append((tmp_path / "policy.npz").exists()))
+    try:
+        save_policy(tmp_path / "policy.npz", ARCHITECTURE, np.zeros(1, np.float32))
+        assert heard == [True]
+    finally:
+        signal.signal(number, before)
 
 
 # A disk that fails

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -57,12 +58,15 @@ def score_policy(policy: str, bodies: list[EnvSpec], episodes: int, seed: int, w
     for name in ("environment", "score", "distance (progress)", "distance (m)", "steps"):
         table.add_column(name, overflow="fold")
     for name, result in results.items():
-        distances = result.distance, result.distance * METRES
-        known = [
-            _spread(d, digits) if np.isfinite(d).all() else "-" for d, digits in zip(distances, (0, 1), strict=True)
-        ]
-        table.add_row(name, _spread(result.score), *known, f"{result.steps.mean():.0f}")
+        lived = np.isfinite(result.fitness)
+        distance = result.distance[lived]
+        known = np.isfinite(distance).any()  # not every environment tells it
+        distances = (_spread(distance), _spread(METRES * distance, 1)) if known else ("-", "-")
+        table.add_row(name, _spread(result.score[lived]), *distances, f"{result.steps[lived].mean():.0f}")
     console.print(table)
+    for name, result in results.items():
+        if result.errors:
+            console.print(f"{name}: {result.losses.replace('candidates', 'lifetimes')}", style="red", highlight=False)
     return results
 
 
@@ -112,4 +116,13 @@ def read_config(folder: Path) -> dict[str, Any]:
 def write_json(path: Path, data: Any) -> None:
     """A file of plain data; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(plain(data), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def plain(data: Any) -> Any:
+    """Data as JSON can hold it: null for what is not a finite number."""
+    if isinstance(data, dict):
+        return {name: plain(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [plain(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data

@@ -13,7 +13,6 @@ from .common import (
     CONFIG,
     CORES,
     Json,
-    Seed,
     Workers,
     app,
     console,
@@ -26,7 +25,11 @@ from .common import (
 )
 
 if TYPE_CHECKING:
+    from ..architecture import Architecture
+    from ..evaluation import Evaluator
     from ..presets import Preset
+
+START = "start.npz"  # the genome that a run began with, if it was given one
 
 
 @app.command()
@@ -48,7 +51,7 @@ def train(
         str | None, typer.Option(help="Its options, as JSON, such as '{\"sigma\": 0.05}'.")
     ] = None,
     population: Annotated[int | None, typer.Option(help="Candidates of a generation.")] = None,
-    seed: Seed = 0,
+    seed: Annotated[int | None, typer.Option(help="All randomness derives from it. Default: 0.", min=0)] = None,
     workers: Workers = CORES,
     ray_address: Annotated[
         str | None, typer.Option(help='Let the workers live on this Ray cluster; "auto" finds the one that runs here.')
@@ -56,7 +59,7 @@ def train(
     timeout: Annotated[
         float, typer.Option(help="Seconds after which a worker that is still at one candidate is replaced.")
     ] = 600.0,
-    checkpoint_every: Annotated[int, typer.Option(help="Generations between checkpoints.", min=1)] = 5,
+    checkpoint_every: Annotated[int, typer.Option(help="Generations between checkpoints.", min=1)] = 1,
     held_out_every: Annotated[int, typer.Option(help="Generations between held-out evaluations.", min=1)] = 10,
     score: Annotated[
         int, typer.Option(help="At the end, score the best mean over so many lifetimes, without early stop.", min=0)
@@ -70,53 +73,65 @@ def train(
     from ..presets import Preset, get_preset
 
     if resume is not None:
+        told = {
+            "--preset": preset, "--env": env, "--start": start, "--optimizer": optimizer,
+            "--optimizer-kwargs": optimizer_kwargs, "--population": population, "--seed": seed, "--run-dir": run_dir,
+        }  # fmt: skip
+        if given := [option for option, value in told.items() if value not in (None, [])]:
+            raise ValueError(f"a run goes on with the settings it began with: leave out {', '.join(given)}")
         config = read_config(resume)
         chosen, seed, run_dir = Preset(**config["preset"]), config["seed"], resume
+        start = str(resume / START) if (resume / START).exists() else None
     else:
         preset = preset or ("hebbian" if env else "ant-hebbian")
         chosen = get_preset(preset)
         chosen = dataclasses.replace(chosen, envs=tuple(env) if env else chosen.envs)
-        chosen = chosen.evolved_by(optimizer, population, **json_object("--optimizer-kwargs", optimizer_kwargs))
+        chosen = chosen.evolved_by(optimizer, population, json_object("--optimizer-kwargs", optimizer_kwargs))
         run_dir = run_dir or Path("runs") / preset
     if generations is not None:
         chosen = dataclasses.replace(chosen, generations=generations)
     evaluator = {"workers": workers, "timeout": timeout, "ray_address": ray_address}
-    evolve(chosen, seed, run_dir, resume is not None, evaluator, checkpoint_every, held_out_every, start, tensorboard)
+    every = {"checkpoint_every": checkpoint_every, "held_out_every": held_out_every}
+    evolve(chosen, seed or 0, run_dir, resume is not None, evaluator, every, start, tensorboard)
     if score and (run_dir / "policy.npz").exists():
-        score_policy(
-            str(run_dir / "policy.npz"), [find_body(name, None, "", {}) for name in chosen.envs], score, 1, workers
-        )
+        bodies = [find_body(name, None, "", {}) for name in chosen.envs]
+        score_policy(str(run_dir / "policy.npz"), bodies, score, 1, min(workers, CORES))
 
 
 def evolve(
-    preset: Preset, seed: int, run_dir: Path, resume: bool, evaluator: dict[str, Any], checkpoint_every: int,
-    held_out_every: int, start: str | None = None, tensorboard: bool = False,
+    preset: Preset, seed: int, run_dir: Path, resume: bool, evaluator: dict[str, Any], every: dict[str, int],
+    start: str | None = None, tensorboard: bool = False,
 ) -> None:  # fmt: skip
     """Evolve in a folder, with a progress bar; on Ctrl-C say how to go on."""
     from ..callbacks import Callback, TensorBoard
-    from ..checkpoint import held, load_policy
+    from ..checkpoint import held, load_policy, save_policy
     from ..evaluation import make_evaluator
     from ..progress import TrainingProgress
     from ..training import CHECKPOINT, train
 
     policy, optimizer, task = preset.make(seed, None if start is None else load_policy(policy_file(start))[1])
-    with held(run_dir), make_evaluator(policy.architecture, **evaluator) as judge:
-        if not resume and not (run_dir / CHECKPOINT).exists():
+
+    def begin(architecture: Architecture) -> Evaluator:
+        made = make_evaluator(architecture, **evaluator)
+        if not resume:
+            if start is not None:
+                save_policy(run_dir / START, architecture, policy.genome)
             write_json(run_dir / CONFIG, {"preset": dataclasses.asdict(preset), "seed": seed, "start": start})
-        callbacks: list[Callback] = [TensorBoard(run_dir / "tensorboard")] if tensorboard else []
-        try:
-            with TrainingProgress(console, preset.generations, len(optimizer.ask())) as progress:
-                run = train(
-                    policy, optimizer, task, preset.generations, evaluator=judge, run_dir=run_dir, resume=resume,
-                    checkpoint_every=checkpoint_every, held_out_every=held_out_every,
-                    callbacks=[*callbacks, progress], done=progress.candidate,
-                )  # fmt: skip
-        except KeyboardInterrupt:
-            cure = f"Go on with  hebbian-gym train --resume {run_dir}"
-            cure = cure if optimizer.generation else "Nothing to resume yet."
-            console.print(f"stopped after {optimizer.generation} generations; only the running one is lost. {cure}",
-                          highlight=False)  # fmt: skip
-            raise typer.Exit(130) from None
+        return made
+
+    callbacks: list[Callback] = [TensorBoard(run_dir / "tensorboard")] if tensorboard else []
+    try:
+        with held(run_dir), TrainingProgress(console, preset.generations, len(optimizer.ask())) as progress:
+            run = train(
+                policy, optimizer, task, preset.generations, evaluator=begin, run_dir=run_dir, resume=resume,
+                callbacks=[*callbacks, progress], done=progress.candidate, **every,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        saved = (run_dir / CHECKPOINT).exists()
+        cure = f"Go on with  hebbian-gym train --resume {run_dir}" if saved else "Nothing to resume yet."
+        console.print(f"stopped after {optimizer.generation} generations; only the running one is lost. {cure}",
+                      highlight=False)  # fmt: skip
+        raise typer.Exit(130) from None
     held_out = f", {run.best[1]:.1f} on held-out births" if run.best else ""
     console.print(
         f"{optimizer.generation} generations; best mean genome{held_out}: {run_dir / 'policy.npz'}", highlight=False
@@ -129,7 +144,10 @@ def optimizers() -> None:
     from ..optimizers import get_optimizer, optimizer_names
 
     for name in optimizer_names():
-        about = (get_optimizer(name).__doc__ or "").strip().partition("\n")[0]
+        try:
+            about = (get_optimizer(name).__doc__ or "").strip().partition("\n")[0]
+        except Exception as error:  # another package's
+            about = f"cannot be loaded: {error}"
         console.print(f"[bold]{name}[/bold]: {about}", highlight=False)
 
 
@@ -171,7 +189,7 @@ def plan(
     chosen = get_preset(preset)
     chosen = dataclasses.replace(
         chosen, envs=tuple(env) if env else chosen.envs, generations=generations or chosen.generations
-    ).evolved_by(None, population)
+    ).evolved_by(None, population, {})
     policy, optimizer, task = chosen.make()
     size = len(optimizer.ask())
     with Fraction(console, f"measuring candidates of {preset}") as progress:

@@ -84,5 +84,6 @@ def demo(
 
     if (run_dir / "checkpoint.npz").exists():
         raise FileExistsError(f"{run_dir} already holds a run: remove it, or choose another folder with --run-dir")
-    evolve(demo.PRESET, demo.SEED, run_dir, False, {"workers": workers}, 5, demo.HELD_OUT_EVERY)
+    every = {"held_out_every": demo.HELD_OUT_EVERY}
+    evolve(demo.PRESET, demo.SEED, run_dir, False, {"workers": workers}, every)
     demo.show(console, run_dir, workers)

@@ -37,7 +37,7 @@ CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 LARGEST_FULL = 2_000  # genes of a full covariance
 COLOURS = ("#7f7f7f", "#1f77b4", "#17becf", "#2ca02c", "#9467bd", "#d62728", "#ff9896", "#ff7f0e")
-LEVELS = 2_000  # resamplings of the seeds for a confidence band
+RESAMPLINGS = 2_000  # of the seeds, for a confidence band
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def run(entry: Entry) -> dict[str, list[float]]:
     """Evolve until the budget is spent.
 
     Returns:
-        Environment steps, held-out score of the mean genome, and seconds of ask and tell, at each held-out evaluation.
+        Environment steps and held-out score of the mean genome, at each held-out evaluation.
     """
     contest = entry.contest
     algorithm, options = CONTENDERS[entry.contender]
@@ -164,7 +164,7 @@ def at(curve: dict[str, list[float]], steps: np.ndarray) -> np.ndarray:
 
 def band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the 95% bootstrap interval of the mean over seeds, each of shape (points,), of values (seeds, points)."""
-    drawn = np.random.default_rng(0).integers(len(values), size=(LEVELS, len(values)))
+    drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLINGS, len(values)))
     low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5], axis=0)
     return low, high
 

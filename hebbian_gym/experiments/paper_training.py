@@ -100,7 +100,7 @@ def evolve(job: Evolution) -> Data:
         the end on ``held_out`` births and resets, without early stop; ``seconds`` of processor time.
     """
     begin, budget = time.process_time(), job.budget
-    preset = PRESETS[job.preset].evolved_by(population_size=budget.population)
+    preset = PRESETS[job.preset].evolved_by(None, budget.population, {})
     preset = replace(preset, architecture={**preset.architecture, **job.changes})
     policy, optimizer, task = preset.make(job.seed)
     architecture, at, fixed = policy.architecture, policy.architecture.coefficient_genes, np.zeros(0, np.float32)
