@@ -1,4 +1,4 @@
-"""OpenAI-ES against a plain numpy reference of the paper's update, torch's Adam and the ClipUp paper written out."""
+"""OpenAI-ES against the paper's update in plain numpy, evosax, torch's Adam and the ClipUp paper written out."""
 
 import itertools
 import pickle
@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.stats import mannwhitneyu
 
 from hebbian_gym import OpenAIES
 from hebbian_gym.optimizers import openai_es
@@ -135,6 +136,26 @@ def test_adam_is_torchs():
         adam.step()
         es.tell(fitnesses(generation))
         np.testing.assert_allclose(es.mean, theirs.detach(), rtol=1e-4, atol=1e-5)
+
+
+def centred_ranks_sd(size):
+    """Evosax's ranks are from -0.5 to 0.5, ours of unit variance: its learning rate is ours over this."""
+    return np.std(np.linspace(-0.5, 0.5, size))
+
+
+@pytest.mark.parametrize(("optimizer", "scale"), [("sgd", 1 / centred_ranks_sd(SIZE)), ("adam", 1)])
+def test_a_step_is_evosaxs(optimizer, scale):
+    algorithms, jax, optax = (pytest.importorskip(name) for name in ("evosax.algorithms", "jax", "optax"))
+    options = {"optimizer": optimizer, "learning_rate": 0.05, "weight_decay": 0.0, "sigma_decay": 1.0}
+    step = getattr(optax, optimizer)(optax.exponential_decay(0.05 * scale, 1, 0.995))
+    start, key = START.astype(np.float32), jax.random.key(0)
+    theirs = algorithms.Open_ES(SIZE, start, optimizer=step, std_schedule=optax.constant_schedule(0.1))
+    params = theirs.default_params
+    state, es = theirs.init(key, start, params), make(**options)
+    for generation in range(5):
+        state, _ = theirs.tell(key, candidates(es), -fitnesses(generation), state, params)  # they minimise
+        es.tell(fitnesses(generation))
+        np.testing.assert_allclose(es.mean, state.mean, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("max_speed", [None, 0.03])
@@ -299,11 +320,48 @@ def test_stop_says_why():
 
 
 def sphere(x):
-    return -np.square(x - 0.5).sum()
+    return -np.square(x - 0.5).sum(axis=-1)
 
 
 def rosenbrock(x):
-    return -(100 * np.square(x[1:] - x[:-1] ** 2) + np.square(1 - x[:-1])).sum()
+    return -(100 * np.square(x[..., 1:] - x[..., :-1] ** 2) + np.square(1 - x[..., :-1])).sum(axis=-1)
+
+
+def rastrigin(x):
+    return -(10 + x**2 - 10 * np.cos(2 * np.pi * x)).sum(axis=-1)
+
+
+@pytest.fixture(scope="module")
+def evosaxs():
+    """What evosax's OpenAI-ES reaches on a function, by plain steps of the learning rate 0.02."""
+    algorithms, jax, optax = (pytest.importorskip(name) for name in ("evosax.algorithms", "jax", "optax"))
+    step, sigma = optax.sgd(0.02 / centred_ranks_sd(20)), optax.constant_schedule(0.1)
+    es = algorithms.Open_ES(20, np.zeros(10, np.float32), optimizer=step, std_schedule=sigma)
+    params = es.default_params
+
+    def reach(function, generations, seed):
+        keys = jax.random.split(jax.random.key(seed), generations + 1)
+        state = es.init(keys[0], np.full(10, 1.5, np.float32), params)
+        for key in keys[1:]:
+            population, state = es.ask(key, state, params)
+            state, _ = es.tell(key, population, -function(np.asarray(population, float)), state, params)
+        return function(np.asarray(state.mean, float))
+
+    return reach
+
+
+@pytest.mark.parametrize(("function", "reached"), [(sphere, -0.02), (rosenbrock, -20), (rastrigin, -30)])
+def test_it_gets_as_far_as_evosaxs(function, reached, evosaxs):
+    generations, seeds, ours = 150, range(11), []
+    plain = {"weight_decay": 0.0, "learning_rate_decay": 1.0, "sigma_decay": 1.0}
+    for seed in seeds:
+        es = OpenAIES(np.full(10, 1.5), 20, 0.1, 0.02, seed, **plain)
+        for _ in range(generations):
+            es.tell(function(candidates(es).astype(float)))
+        ours.append(function(es.mean.astype(float)))
+    theirs = [evosaxs(function, generations, seed) for seed in seeds]
+    assert mannwhitneyu(ours, theirs).pvalue > 0.01  # one algorithm, so one distribution
+    assert np.median(ours) > reached  # from -10, -508 and -223
 
 
 @pytest.mark.parametrize(
