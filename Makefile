@@ -16,7 +16,7 @@ demo: .venv/.demo ## evolve a walker and watch it walk on bodies it never had; r
 	$(BIN)/hebbian-gym demo --run-dir runs/demo $(ARGS)
 
 test: .venv/.dev ## all tests, on two cores
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 lint: .venv/.dev ## style, format and types; changes nothing
 	$(BIN)/ruff check

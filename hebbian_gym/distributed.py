@@ -145,7 +145,9 @@ class RayEvaluator:
                 raise RuntimeError(f"a worker could not begin: {_told(error)}. {MODULES}") from error
             return
         except self._ray.exceptions.RayError as error:
-            self._bury(worker, state, _told(error), getattr(error, "actor_init_failed", False))
+            # Ray says the same of one that it cancelled before it ran; but that is nobody's fault.
+            raised = getattr(error, "actor_init_failed", False) and "creation task" in str(error)
+            self._bury(worker, state, _told(error), raised)
             return
         worker.call = None
         if worker.doing == STARTING:
