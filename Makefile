@@ -6,7 +6,7 @@ BIN := .venv/bin
 # With the constraints torch is pinned too: the newest one would be another several gigabytes of CUDA libraries.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test testray lint bench clean
+.PHONY: help demo test lint bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -15,11 +15,8 @@ help: ## this list
 demo: .venv/.demo ## evolve a walker and watch it walk on bodies it never had; results in runs/demo
 	$(BIN)/hebbian-gym demo --run-dir runs/demo $(ARGS)
 
-test: .venv/.dev ## all tests but those of Ray, on two cores
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --ignore tests/test_distributed.py $(ARGS)
-
-testray: .venv/.dev ## tests of the Ray evaluator, which start clusters, in a process of their own
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/test_distributed.py $(ARGS)
+test: .venv/.dev ## all tests, on two cores
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(ARGS)
 
 lint: .venv/.dev ## style, format and types; changes nothing
 	$(BIN)/ruff check

@@ -84,7 +84,7 @@ class ProcessEvaluator:
             for number, worker in enumerate(self._workers):
                 if worker.pipe not in ready and worker.process.sentinel not in ready:
                     continue
-                if (candidate := worker.candidate) is None or (answer := worker.answer()) is None:
+                if (candidate := worker.candidate) is None or (answer := worker.answer(worker.pipe in ready)) is None:
                     continue
                 if answer[0] == "died":
                     deaths[candidate] += 1
@@ -205,13 +205,14 @@ class _Worker:
         """When it has had its time for what it does now, on the monotonic clock (s)."""
         return self.began + (timeout if self.started else START_SECONDS)
 
-    def answer(self) -> tuple[str, Any] | None:
+    def answer(self, readable: bool) -> tuple[str, Any] | None:
         """What became of the candidate: ("lives", packed), ("lost", traceback), ("broken", error) or ("died", how).
 
-        None while there is no answer.
+        None while there is no answer. ``readable`` says that the pipe holds one, or its end; to ask it would cost as
+        much as to read it.
         """
         try:
-            if self.pipe.poll():  # a sentinel may have been what was ready
+            if readable:
                 answer: tuple[str, Any] | str = self.pipe.recv()
                 if not isinstance(answer, str):
                     return answer

@@ -15,7 +15,7 @@ from .car import car_encoder, car_env_step, car_inner_loop, car_reset
 from .foraging import foraging_vector
 from .foraging_evolution import foraging_evolution
 from .line_following import line_following
-from .master import checkpoint_ant, checkpoint_car, master_overhead, message_size, ray_2
+from .master import checkpoint_ant, checkpoint_car, master_overhead, master_overhead_newborns, message_size, ray_2
 from .measurement import Measurement
 from .rule import hebbian_kernel_ant, hebbian_kernel_car
 from .strategy import es_ask_tell_ant, es_ask_tell_car
@@ -38,6 +38,7 @@ BENCHMARKS: dict[str, Callable[..., Measurement]] = {
     "workers-2": workers_2,
     "ray-2": ray_2,
     "master-overhead": master_overhead,
+    "master-overhead-newborns": master_overhead_newborns,
     "message-bytes": message_size,
     "checkpoint-ant": checkpoint_ant,
     "checkpoint-car": checkpoint_car,
