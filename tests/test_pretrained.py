@@ -71,9 +71,16 @@ def test_publishing_scores_a_run_on_bodies_that_evolution_did_not_see(tmp_path, 
     (run / "log.csv").write_text("\n".join(rows) + "\n")
     told = publish(run, "walker", workers=1, folder=tmp_path)
     assert (told["generation"], told["env_steps"], told["hours"]) == (2, 20, 1.0)
-    assert [point["fitness"] for point in told["curve"]] == [1.0, 2.0]
-    assert [score["env"] for score in told["scores"]][:3] == [
-        "AntUndamaged-v0", "AntDamagedRightFront-v0", "AntDamagedLeftFront-v0",
-    ]  # fmt: skip
+    assert [point["fitness"] for point in told["curve"]] == [1.0, 2.0, 9.0]
+    assert told["run"] == {"generations": 3, "env_steps": 99}
+    seen = {score["env"]: score["seen"] for score in told["scores"]}
+    assert len(seen) == 6
+    assert [env for env in seen if seen[env]] == ["AntUndamaged-v0"]
     assert hg.HebbianPolicy.load(tmp_path / "walker.npz").genome.size == walker.genome.size
     assert "seed 3" in (tmp_path / "walker.md").read_text()
+
+    preset["envs"] = ["AntDamagedRandom-v0"]  # which draws all the others
+    (run / "config.json").write_text(json.dumps({"preset": preset, "seed": 3, "start": "other", "command": "made so"}))
+    assert all(score["seen"] for score in publish(run, "walker", workers=1, folder=tmp_path)["scores"])
+    assert "begun with the genome of other" in (text := (tmp_path / "walker.md").read_text())
+    assert "`made so`" in text

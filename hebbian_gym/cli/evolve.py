@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,7 +118,8 @@ def evolve(
         if not resume:
             if start is not None:
                 save_policy(run_dir / START, architecture, policy.genome)
-            write_json(run_dir / CONFIG, {"preset": dataclasses.asdict(preset), "seed": seed, "start": start})
+            config = {"preset": dataclasses.asdict(preset), "seed": seed, "start": start}
+            write_json(run_dir / CONFIG, {**config, "command": shlex.join(["hebbian-gym", *sys.argv[1:]])})
         return made
 
     callbacks: list[Callback] = [TensorBoard(run_dir / "tensorboard")] if tensorboard else []

@@ -9,13 +9,14 @@ import argparse
 import copy
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 
 from .. import __version__
+from ..bench.table import machine
 from ..checkpoint import load_policy, save_policy
 from ..evaluation import METRES, evaluate
 from ..presets import CAR, Seed
@@ -32,21 +33,25 @@ class Trial:
         what: in words.
         env: ID.
         kwargs: arguments of the environment.
+        part_of: ID of an environment that draws such bodies among others.
     """
 
     what: str
     env: str
-    kwargs: dict[str, Any]
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    part_of: str | None = None
 
 
+RANDOM = "AntDamagedRandom-v0"
 ANT_TRIALS = (
-    Trial("undamaged (seen)", "AntUndamaged-v0", {}),
-    Trial("right front leg short (seen)", "AntDamagedRightFront-v0", {}),
-    Trial("left front leg short (unseen)", "AntDamagedLeftFront-v0", {}),
-    Trial("left back leg short (unseen)", "AntDamagedLeftBack-v0", {}),
-    Trial("right back leg short (unseen)", "AntDamagedRightBack-v0", {}),
+    Trial("undamaged", "AntUndamaged-v0", part_of=RANDOM),
+    Trial("right front leg short", "AntDamagedRightFront-v0", part_of=RANDOM),
+    Trial("left front leg short", "AntDamagedLeftFront-v0", part_of=RANDOM),
+    Trial("left back leg short", "AntDamagedLeftBack-v0", part_of=RANDOM),
+    Trial("right back leg short", "AntDamagedRightBack-v0", part_of=RANDOM),
+    Trial("a random leg, a random fraction of it left", RANDOM),
 )
-CAR_TRIALS = (Trial("random tracks, CarRacing-v3's rules", CAR, {}),)
+CAR_TRIALS = (Trial("random tracks, CarRacing-v3's rules", CAR),)
 
 
 def publish(run_dir: Path, name: str, workers: int, folder: Path = FOLDER) -> dict[str, Any]:
@@ -68,15 +73,19 @@ def publish(run_dir: Path, name: str, workers: int, folder: Path = FOLDER) -> di
         **_history(run_dir, meta["about"]["generation"]),
         "config": config,
         "hebbian_gym": __version__,
+        "machine": machine(),
     }
-    trials = CAR_TRIALS if CAR in config["preset"]["envs"] else ANT_TRIALS
+    envs = config["preset"]["envs"]
+    trials = CAR_TRIALS if CAR in envs else ANT_TRIALS
     card["genes"], card["episodes"], card["seed"] = len(genome), EPISODES, SEED
     card["scores"] = []
     for trial in trials:
         spec = copy.deepcopy(gym.spec(trial.env))
         spec.kwargs = {**spec.kwargs, **trial.kwargs}
         scores = evaluate(Seed(architecture, genome), spec, EPISODES, SEED, workers).score
-        card["scores"].append({**vars(trial), "mean": float(scores.mean()), "sd": float(scores.std())})
+        seen = trial.env in envs or trial.part_of in envs
+        told = {"what": trial.what, "env": trial.env, "kwargs": trial.kwargs, "seen": seen}
+        card["scores"].append({**told, "mean": float(scores.mean()), "sd": float(scores.std())})
     save_policy(folder / f"{name}.npz", architecture, genome, meta["env"], **meta["about"])
     (folder / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     (folder / f"{name}.md").write_text(as_markdown(card), encoding="utf-8")
@@ -84,52 +93,55 @@ def publish(run_dir: Path, name: str, workers: int, folder: Path = FOLDER) -> di
 
 
 def _history(run_dir: Path, generation: int) -> dict[str, Any]:
-    """What the run's log tells of the genome of a generation."""
+    """What the run's log tells of the genome of a generation, and of the whole run."""
     with (run_dir / "log.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if int(row["generation"]) < generation]
+        rows = list(csv.DictReader(file))
+    before = [row for row in rows if int(row["generation"]) < generation]
     every = max(1, len(rows) // 20)
     curve = [{"generation": int(row["generation"]) + 1, "fitness": float(row["fitness/mean"])} for row in rows[::every]]
     return {
         "generation": generation,
-        "env_steps": int(rows[-1]["time/env_steps"]),
-        "hours": round(sum(float(row["time/seconds"]) for row in rows) / 3600, 2),
+        "env_steps": int(before[-1]["time/env_steps"]),
+        "hours": round(sum(float(row["time/seconds"]) for row in before) / 3600, 2),
+        "run": {"generations": len(rows), "env_steps": int(rows[-1]["time/env_steps"])},
         "curve": curve,
     }
 
 
 def as_markdown(card: dict[str, Any]) -> str:
     """A card to be read."""
-    config = card["config"]
-    preset = config["preset"]
+    config, run = card["config"], card["run"]
+    preset, start, command = config["preset"], config.get("start"), config.get("command")
+    begun = f", begun with the genome of {start}" if start else ""
+    made = f"Made by `{command}`, stopped and resumed. " if command else ""
     metres = any(score["env"].startswith("Ant") for score in card["scores"])
     rows = [
-        f"| {score['what']} | {score['mean']:.0f} +- {score['sd']:.0f} |"
+        f"| {score['what']} ({'seen' if score['seen'] else 'unseen'}) | {score['mean']:.0f} +- {score['sd']:.0f} |"
         + (f" {score['mean'] * METRES:.1f} m |" if metres else "")
         for score in card["scores"]
     ]
     head = ["| on | score | distance |", "|---|---|---|"] if metres else ["| on | score |", "|---|---|"]
     curve = ", ".join(f"{point['generation']}: {point['fitness']:.0f}" for point in card["curve"])
     settings = {key: preset[key] for key in ("architecture", "genome_scale", "task", "optimizer")}
-    return "\n".join(
-        [
-            f"# {card['name']}",
-            "",
-            f"The mean genome ({card['genes']:,} genes) of generation {card['generation']}, the one that did best on "
-            f"held-out births, of one run on {' and '.join(preset['envs'])}, seed {config['seed']}: "
-            f"{card['env_steps']:,} env-steps, {card['hours']:.1f} hours of wall time.",
-            "",
-            *head,
-            *rows,
-            "",
-            f"Mean and standard deviation over {card['episodes']} lifetimes whose births and resets evolution never "
-            f"used (seed {card['seed']}), without early stop.",
-            "",
-            f"Population mean in evolution, with early stop, by generation: {curve}.",
-            "",
-            f"Settings: `{json.dumps(settings)}`; hebbian-gym {card['hebbian_gym']}.",
-            "",
-        ]
-    )
+    table = "\n".join([*head, *rows])
+    return f"""# {card["name"]}
+
+The mean genome ({card["genes"]:,} genes) of generation {card["generation"]}, the one that did best on held-out births,
+of one run on {" and ".join(preset["envs"])}, seed {config["seed"]}{begun}:
+{card["env_steps"]:,} env-steps, {card["hours"]:.1f} hours of wall time on a machine with other work.
+The whole run had {run["generations"]} generations, {run["env_steps"]:,} env-steps.
+
+{table}
+
+Mean and standard deviation over {card["episodes"]} lifetimes whose births and resets evolution never used
+(seed {card["seed"]}), without early stop.
+
+Population mean in evolution, with early stop, by generation: {curve}.
+
+{made}Settings: `{json.dumps(settings)}`.
+
+hebbian-gym {card["hebbian_gym"]}, {card["machine"]}.
+"""
 
 
 def main() -> None:
