@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec, parse_env_id
 from rich.table import Table
 
+from .curves import COLOURS, UNITS, Curve, plot_curves, read_curve
 from .evaluation import METRES, Evaluation
 from .optimizers.base import Copies
 from .policy import HebbianPolicy
@@ -23,6 +23,7 @@ from .task import EVALUATION, Task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 try:
     from stable_baselines3.common.evaluation import evaluate_policy
@@ -32,7 +33,6 @@ except ImportError as error:
     raise ImportError('Stable-Baselines3 is not installed: pip install "hebbian-gym[baselines]"') from error
 
 COUNTS = ("env_steps", "wall_seconds")
-COLOURS = ("#1f4e79", "#c8553d", "#5b8c5a", "#8a6fae", "#b8860b", "#555555")
 # 97.5% quantiles of Student's t for 1, 2, 3 ... degrees of freedom
 T_QUANTILES = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
@@ -141,12 +141,14 @@ class Contender:
         policy: what it came to.
         env_steps: of its whole training, steps of the world; NaN if unknown.
         wall_seconds: of its whole training, on however many cores it had; NaN if unknown.
+        curve: of its training, None if unknown.
     """
 
     name: str
     policy: Predicting
     env_steps: float = math.nan
     wall_seconds: float = math.nan
+    curve: Curve | None = None
 
 
 def load_contender(where: str | Path, name: str | None = None) -> Contender:
@@ -165,19 +167,24 @@ def load_contender(where: str | Path, name: str | None = None) -> Contender:
         from .baselines import load_baseline  # it needs this module
 
         baseline = load_baseline(path)
-        return Contender(name or baseline.about["name"], baseline, *(baseline.about[key] for key in COUNTS))
+        curve = _curve(path if path.is_dir() else path.parent)
+        about = baseline.about
+        return Contender(name or about["name"], baseline, about["env_steps"], about["wall_seconds"], curve)
     if path.is_dir():
         path = path / "policy.npz"
-    counts = (math.nan, math.nan)
+    counts, curve = (math.nan, math.nan), None
     if not path.exists() and not path.suffix:
         path = pretrained_path(str(where))
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         counts = card["env_steps"], 3600 * card["hours"]
-    elif path.name == "policy.npz" and (path.parent / "log.csv").exists():
-        curve = read_curve(path.parent)
+    elif path.name == "policy.npz" and (curve := _curve(path.parent)):
         counts = curve.env_steps[-1], curve.wall_seconds[-1]
     policy = HebbianPolicy.load(path)
-    return Contender(name or f"evolved {policy.architecture.rule}", policy, *counts)
+    return Contender(name or f"evolved {policy.architecture.rule}", policy, *counts, curve=curve)
+
+
+def _curve(run_dir: Path) -> Curve | None:
+    return read_curve(run_dir) if (run_dir / "log.csv").exists() else None
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,7 @@ class Judged:
     """A contender's episodes.
 
     Attributes:
-        name, env_steps, wall_seconds: the contender's.
+        name, env_steps, wall_seconds, curve: the contender's.
         results: body's ID to its evaluation.
     """
 
@@ -193,6 +200,7 @@ class Judged:
     env_steps: float
     wall_seconds: float
     results: dict[str, Evaluation]
+    curve: Curve | None = None
 
 
 @dataclass(frozen=True)
@@ -222,6 +230,36 @@ class Comparison:
             found.setdefault(run.name, []).append(run)
         return found
 
+    def curves(self) -> dict[str, list[Curve]]:
+        """Method to the curves of its training seeds; methods of which none is known are left out."""
+        found = {name: [run.curve for run in runs if run.curve] for name, runs in self.methods().items()}
+        return {name: curves for name, curves in found.items() if curves}
+
+    def seen_names(self) -> list[str]:
+        """What curves call the seen bodies."""
+        return [parse_env_id(body)[1] for body in self.seen]
+
+    def at_equal(self, against: str) -> tuple[float, dict[str, float]]:
+        """The smallest budget that any method had, and each method's last held-out score within it.
+
+        Args:
+            against: "env_steps" or "wall_seconds".
+
+        Returns:
+            The budget, and for each method whose curve is known the mean over seen bodies and training seeds; NaN if
+            there was no evaluation within it.
+        """
+        curves = self.curves()
+        budget = min((float(getattr(curve, against)[-1]) for seeds in curves.values() for curve in seeds), default=0.0)
+        names = self.seen_names()
+        reached = {
+            method: float(
+                np.mean([[curve.at(budget, against).get(name, math.nan) for name in names] for curve in seeds])
+            )
+            for method, seeds in curves.items()
+        }
+        return budget, reached
+
     def to_json(self) -> dict[str, Any]:
         """Every episode, and the summary, as plain data; what is not known is None."""
         runs = [
@@ -239,8 +277,13 @@ class Comparison:
              "interval95": _plain(interval(scores))}
             for name, judged in self.methods().items() for body in self.bodies for scores in [means(judged, body)]
         ]  # fmt: skip
+        equal = {
+            against: {"budget": budget, "scores": {name: _plain(score) for name, score in scores.items()}}
+            for against in COUNTS
+            for budget, scores in [self.at_equal(against)]
+        }
         about = {"seen": self.seen, "unseen": self.unseen, "episodes": self.episodes, "seed": self.seed}
-        return about | {"summary": summary, "runs": runs}
+        return about | {"summary": summary, "at_equal": equal, "runs": runs}
 
 
 def _plain(value: Any) -> Any:
@@ -297,7 +340,7 @@ def compare(
         results = {
             name: evaluate_all({"": each.policy}, body, episodes, seed, done=done)[""] for name, body in bodies.items()
         }
-        runs.append(Judged(each.name, each.env_steps, each.wall_seconds, results))
+        runs.append(Judged(each.name, each.env_steps, each.wall_seconds, results, each.curve))
     names = tuple(bodies)
     return Comparison(names[: len(seen)], names[len(seen) :], episodes, seed, tuple(runs))
 
@@ -314,8 +357,18 @@ def comparison_table(comparison: Comparison) -> Table:
             metres = METRES * means(runs, body, "distance")
             known = "-" if np.isnan(metres).any() else _spread(metres, 1)
             table.add_row(label, name, str(len(runs)), _spread(means(runs, body), 1), known)
-    table.caption, table.caption_justify = "\n".join(_spent(name, runs) for name, runs in methods.items()), "left"
+    told = [_spent(name, runs) for name, runs in methods.items()]
+    if len(comparison.curves()) > 1:
+        told += [_equal(comparison, against) for against in COUNTS]
+    table.caption, table.caption_justify = "\n".join(told), "left"
     return table
+
+
+def _equal(comparison: Comparison, against: str) -> str:
+    budget, scores = comparison.at_equal(against)
+    spent = f"{budget:,.0f} env-steps" if against == "env_steps" else f"{budget / 3600:.2f} h"
+    told = ", ".join(f"{name} {'-' if np.isnan(score) else f'{score:.0f}'}" for name, score in scores.items())
+    return f"held-out score on the seen bodies after {spent} of each: {told}"
 
 
 def _spread(values: np.ndarray, digits: int) -> str:
@@ -328,6 +381,24 @@ def _spent(name: str, runs: Sequence[Judged]) -> str:
     if np.isnan(steps) or np.isnan(seconds):
         return f"{name}: it is not known what training took"
     return f"{name}: trained on {steps:,.0f} env-steps, {seconds / 3600:.2f} h each"
+
+
+def draw_comparison(figure: Figure, comparison: Comparison) -> None:
+    """Final scores; and below, if curves are known, the way there against env-steps and against wall time.
+
+    Args:
+        figure: empty, to draw into.
+        comparison: from :func:`compare`.
+    """
+    curves = comparison.curves()
+    if not curves:
+        plot_comparison(figure.subplots(), comparison)
+        return
+    upper, *lower = figure.subplot_mosaic([["final", "final"], list(UNITS)]).values()
+    plot_comparison(upper, comparison)
+    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(comparison.methods())}
+    for ax, against in zip(lower, UNITS, strict=True):
+        plot_curves(ax, curves, comparison.seen_names(), against, colours)
 
 
 def plot_comparison(ax: Axes, comparison: Comparison) -> None:
@@ -354,71 +425,5 @@ def plot_comparison(ax: Axes, comparison: Comparison) -> None:
     ax.set_xticks(range(len(labels)), labels, fontsize=8)
     ax.set_ylabel("score")
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False)
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Held-out scores in the course of a training; arrays have shape (points,).
-
-    Attributes:
-        env_steps: steps of the world so far.
-        wall_seconds: so far.
-        scores: name of a body to the mean score on it. Those of an evolution are with its task's early stop and
-            on its own bodies.
-    """
-
-    env_steps: np.ndarray
-    wall_seconds: np.ndarray
-    scores: dict[str, np.ndarray]
-
-    def at(self, budget: float, against: str = "env_steps") -> dict[str, float]:
-        """The last scores within a budget of "env_steps" or "wall_seconds"; NaN before the first."""
-        within = getattr(self, against) <= budget
-        found = {}
-        for body, scores in self.scores.items():
-            known = scores[within & np.isfinite(scores)]
-            found[body] = float(known[-1]) if known.size else math.nan
-        return found
-
-
-def read_curve(run_dir: str | Path) -> Curve:
-    """The curve of a run, evolved or of a baseline, from its ``log.csv``.
-
-    Raises:
-        ValueError: if the log is empty.
-    """
-    with (Path(run_dir) / "log.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        raise ValueError(f"the log of {run_dir} is empty")
-    names = [name for name in rows[0] if name.startswith(("time/", "held_out/"))]
-    columns = {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
-    if "time/wall_seconds" not in columns:  # an evolution's log has the seconds of each generation
-        columns["time/wall_seconds"] = columns["time/seconds"].cumsum()
-    scores = {name[9:]: column for name, column in columns.items() if name.startswith("held_out/")}
-    summaries = ("fitness", "best")  # of an evolution, over its bodies
-    bodies = {name: column for name, column in scores.items() if name not in summaries}
-    return Curve(columns["time/env_steps"], columns["time/wall_seconds"], bodies)
-
-
-def plot_curves(ax: Axes, curves: Mapping[str, Sequence[Curve]], body: str, against: str = "env_steps") -> None:
-    """Held-out scores on one body against what was spent: a line for each training seed.
-
-    Args:
-        ax: to draw into.
-        curves: method to the curves of its training seeds; those that know nothing of the body are left out.
-        body: a name such as "AntUndamaged".
-        against: "env_steps" or "wall_seconds".
-    """
-    for number, (name, seeds) in enumerate(curves.items()):
-        label = name
-        for curve in (each for each in seeds if body in each.scores):
-            known = np.isfinite(curve.scores[body])
-            x, y = getattr(curve, against)[known], curve.scores[body][known]
-            ax.plot(x, y, ".-", color=COLOURS[number % len(COLOURS)], linewidth=1, label=label)
-            label = ""  # once in the legend
-    ax.set(xlabel=against.replace("_", " "), ylabel=f"held-out score, {body}")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)

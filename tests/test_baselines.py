@@ -45,9 +45,8 @@ from hebbian_gym.comparison import (
     interval,
     load_contender,
     plot_comparison,
-    plot_curves,
-    read_curve,
 )
+from hebbian_gym.curves import Curve, plot_curves, read_curve
 from hebbian_gym.evaluation import Evaluation
 from hebbian_gym.task import EVALUATION, HELD_OUT
 
@@ -600,9 +599,23 @@ def test_curves_of_both_kinds_of_runs_are_read_and_cut_at_a_budget(tmp_path):
     assert es.at(4.5, "wall_seconds") == {"Push": -2.0}
     assert np.isnan(es.at(200)["Push"])
     ax = Figure().subplots()
-    plot_curves(ax, {"PPO": [ppo, ppo], "ES": [es]}, "Push", "wall_seconds")
-    np.testing.assert_array_equal(ax.lines[2].get_xydata(), [[3.5, -3], [4.5, -2]])
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["PPO", "ES"]
+    plot_curves(ax, {"PPO": [ppo, ppo], "ES": [es]}, ["Push"], "wall_seconds")
+    np.testing.assert_array_equal(ax.lines[2].get_xydata(), [[3.5 / 3600, -3], [4.5 / 3600, -2]])
+    assert [line.get_label() for line in (ax.lines[0], ax.lines[2])] == ["PPO", "ES"]
+    plot_curves(ax, {"PPO": [ppo], "ES": [es]}, ["Push", "PushWindy"])  # the evolution knows one of them only
+    np.testing.assert_array_equal(ax.lines[3].get_ydata(), (ppo.scores["Push"] + ppo.scores["PushWindy"]) / 2)
+    assert len(ax.lines) == 4
+
+
+def test_methods_are_compared_at_the_smallest_budget_of_any():
+    def judged(name, steps, *scores):
+        curve = Curve(np.array(steps), np.array(steps) / 10, {"Push": np.array(scores)})
+        return Judged(name, steps[-1], 0.0, {}, curve)
+
+    runs = judged("PPO", [10, 20], 1.0, 2.0), judged("ES", [5, 15, 90], 3.0, np.nan, 9.0), Judged("rule", 1.0, 1.0, {})
+    comparison = Comparison(("Push-v0",), (), 1, 1, runs)
+    assert comparison.at_equal("env_steps") == (20.0, {"PPO": 2.0, "ES": 3.0})
+    assert comparison.at_equal("wall_seconds") == (2.0, {"PPO": 2.0, "ES": 3.0})
 
 
 def test_an_empty_log_is_refused(tmp_path):
