@@ -152,8 +152,6 @@ def shrunk(recipe):
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_recipe_trains_on_its_bodies(name, tmp_path):
     recipe = shrunk(BASELINES[name])
-    if recipe.algorithm == "RecurrentPPO":
-        pytest.importorskip("sb3_contrib")
     rollout = 8 * recipe.n_envs
     predictor = train_baseline(recipe, 2 * rollout, run_dir=tmp_path, held_out_episodes=0)
     assert predictor.about["timesteps"] == 2 * rollout
@@ -192,8 +190,6 @@ def test_a_recipe_is_plain_data():
 @pytest.mark.parametrize("baseline", [TINY, RECURRENT], ids=["PPO", "RecurrentPPO"])
 @pytest.mark.parametrize("interrupted", [64 + ROLLOUT, 128])  # between two checkpoints, and before one is written
 def test_an_interrupted_run_goes_on_as_if_it_had_never_stopped(baseline, interrupted, tmp_path):
-    if baseline is RECURRENT:
-        pytest.importorskip("sb3_contrib")
     straight = train(tmp_path / "straight", baseline)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "stopped", baseline, progress=Interrupt(interrupted))

@@ -14,7 +14,11 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
+import ray
+import yaml
 from gymnasium.envs.registration import EnvSpec
+from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.cluster_utils import Cluster
 
 from hebbian_gym import Architecture, Episode, OpenAIES, SerialEvaluator, Task, cluster, distributed, train
 from hebbian_gym.architecture import random_genome
@@ -24,11 +28,6 @@ from hebbian_gym.evaluation import make_evaluator
 from hebbian_gym.optimizers import Copies, MirroredPopulation
 from hebbian_gym.presets import Seed
 from hebbian_gym.processes import THREAD_VARIABLES, pack, unpack
-
-ray = pytest.importorskip("ray")
-import yaml  # noqa: E402
-from ray.autoscaler._private.util import prepare_config, validate_config  # noqa: E402
-from ray.cluster_utils import Cluster  # noqa: E402
 
 TESTS = str(Path(__file__).parent)
 MEMORY = 80 * 2**20  # bytes of a node's object store

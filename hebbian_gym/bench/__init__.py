@@ -19,10 +19,10 @@ from .master import checkpoint_ant, checkpoint_car, master_overhead, master_over
 from .measurement import Measurement
 from .rule import hebbian_kernel_ant, hebbian_kernel_car
 from .strategy import es_ask_tell_ant, es_ask_tell_car
-from .table import as_table, machine
+from .table import as_table
 from .workers import workers_2
 
-__all__ = ["BENCHMARKS", "Measurement", "as_table", "machine", "run"]
+__all__ = ["BENCHMARKS", "Measurement", "as_table", "run"]
 
 BENCHMARKS: dict[str, Callable[..., Measurement]] = {
     "ant-env-step": ant_env_step,

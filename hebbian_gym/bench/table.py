@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from rich.box import SIMPLE
 from rich.table import Table
 
-from .ant import PEER_PACKAGE
+from ..machine import machine
 from .measurement import Measurement
-
-_PACKAGES = {  # as machine() calls them, to the distributions that they may come in
-    "numpy": ("numpy",),
-    "numba": ("numba",),
-    "torch": ("torch",),
-    "gymnasium": ("gymnasium",),
-    "pybullet": ("pybullet",),
-    PEER_PACKAGE: (PEER_PACKAGE,),
-    "Box2D": ("box2d", "box2d-py"),
-    "opencv": ("opencv-python-headless", "opencv-python"),
-}
 
 
 def as_table(measurements: Sequence[Measurement]) -> Table:
@@ -59,25 +44,3 @@ def _figure(value: float) -> str:
 
 def _yes_or_no(answer: bool | None) -> str:
     return {True: "yes", False: "no", None: ""}[answer]
-
-
-def machine() -> str:
-    """Processor, cores and the versions that matter, in a line."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = names[0] if names else model
-    versions = [f"Python {platform.python_version()}"]
-    versions += [f"{name} {_version(*distributions)}" for name, distributions in _PACKAGES.items()]
-    return f"{model}, {os.cpu_count()} cores, {', '.join(versions)}"
-
-
-def _version(*distributions: str) -> str:
-    """Of the first that is installed."""
-    for distribution in distributions:
-        try:
-            return version(distribution)
-        except PackageNotFoundError:
-            pass
-    return "not installed"

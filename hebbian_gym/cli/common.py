@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,12 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ..machine import usable_cores
+
 if TYPE_CHECKING:
     from gymnasium.envs.registration import EnvSpec
 
     from ..evaluation import Evaluation
 
-CORES = os.cpu_count() or 1
+CORES = usable_cores()
 CONFIG = "config.json"
 
 app = typer.Typer(

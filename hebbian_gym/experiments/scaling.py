@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import numpy as np
 
 from ..calibration import MINIMAL, calibrate, time_to_dispatch
 from ..evaluation import Evaluator
+from ..machine import usable_cores
 from ..planning import Costs, master_limit, predict
 from ..presets import get_preset
 from ..processes import ProcessEvaluator
@@ -70,7 +70,7 @@ def scaling(settings: Settings) -> Outcome:
     dispatch, on_nodes = _on_nodes(costs[MEASURED], budget, settings.seed, step)
     settings.progress(1.0)
     data: Data = {
-        "budget": asdict(budget), "cores": _cores(), "workers": WORKERS, "node_cores": NODE_CORES,
+        "budget": asdict(budget), "cores": usable_cores(), "workers": WORKERS, "node_cores": NODE_CORES,
         "ray_dispatch": dispatch, "points": points + on_nodes,
         "settings": {name: _curves(PRESETS[name], each, dispatch) for name, each in costs.items()},
     }  # fmt: skip
@@ -103,10 +103,6 @@ def _curves(preset: str, costs: Costs, ray_dispatch: float | None) -> Data:
         "preset": preset, "population": population, "costs": scalars | {"durations": durations},
         "speed_up": curves, "master_limit": limits,
     }  # fmt: skip
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1
 
 
 # Measured
@@ -171,7 +167,7 @@ def _point(kind: str, evaluator: Evaluator, costs: Costs, budget: Budget, seed: 
         seconds.append(time.perf_counter() - begin)
     share = budget.candidates / preset.optimizer["population_size"]
     of_fewer = replace(costs, ask_tell=share * costs.ask_tell, checkpoint=0.0)
-    predicted = predict(of_fewer, budget.candidates, workers, cores=_cores()).seconds
+    predicted = predict(of_fewer, budget.candidates, workers, cores=usable_cores()).seconds
     return {"kind": kind, "workers": workers, "measured": float(np.median(seconds)), "predicted": predicted}
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import gymnasium as gym
 
 from .. import __version__
-from ..bench.table import machine
 from ..checkpoint import load_policy, save_policy
 from ..evaluation import METRES, evaluate
+from ..machine import machine
 from ..presets import CAR, Seed
 from . import FOLDER
 
