@@ -10,8 +10,8 @@ from numba import njit
 
 from .architecture import NORMALIZATIONS, SQUASHES, Architecture, Array
 from .encoder import encode, look, make_stages
-from .numerics import CONTRACT, VECTORISED, propagate, tanh
-from .rules import Formula
+from .learning import compile_learning
+from .numerics import VECTORISED, propagate, tanh
 
 
 @njit(cache=True, **VECTORISED)
@@ -53,131 +53,13 @@ def _act(  # type: ignore[no-untyped-def]
     return action
 
 
-@njit(fastmath=CONTRACT)
-def _largest(w):  # type: ignore[no-untyped-def]
-    """The largest absolute weight, column by column first: unlike np.max(np.abs(w)) this vectorises."""
-    columns = np.zeros(w.shape[1], np.float32)
-    for i in range(w.shape[0]):
-        for j in range(w.shape[1]):
-            columns[j] = max(columns[j], abs(w[i, j]))
-    return np.max(columns)
-
-
-_MAX, _ZSCORE, _CLIP = (NORMALIZATIONS.index(name) for name in ("max", "zscore", "clip"))
-
-
-@njit(**VECTORISED)
-def _normalize(w, how):  # type: ignore[no-untyped-def]
-    """Normalize a layer in place by the method of index ``how`` in NORMALIZATIONS; never divide by zero."""
-    n, m = w.shape
-    if how == _MAX:
-        largest = _largest(w)
-        if largest > 0:
-            w /= largest
-    elif how == _CLIP:
-        for i in range(n):
-            for j in range(m):
-                w[i, j] = min(max(w[i, j], np.float32(-1)), np.float32(1))
-    else:
-        means, squares = np.zeros(m, np.float32), np.zeros(m, np.float32)
-        if how == _ZSCORE:
-            _mean(w, means)
-        for i in range(n):
-            for j in range(m):
-                squares[j] += (w[i, j] - means[j]) ** 2
-        for j in range(m):
-            means[j] = means[j] if squares[j] > 0 else np.float32(0)
-            squares[j] = np.sqrt(squares[j]) if squares[j] > 0 else np.float32(1)
-        for i in range(n):
-            for j in range(m):
-                w[i, j] = (w[i, j] - means[j]) / squares[j]
-
-
-@njit(**VECTORISED)
-def _mean(w, means):  # type: ignore[no-untyped-def]
-    """Means over inputs, summed in float64: of equal weights it is that weight exactly, and their norm then zero."""
-    sums = np.zeros(w.shape[1])
-    for i in range(w.shape[0]):
-        for j in range(w.shape[1]):
-            sums[j] += w[i, j]
-    for j in range(w.shape[1]):
-        means[j] = sums[j] / w.shape[0]
-
-
-_LEARN = """
-def learn(sizes, weights, coefficients, activity, normalize, modulator):
-    {prepare}
-    first, start = 0, 0
-    for layer in range(len(sizes) - 1):
-        n, m = sizes[layer], sizes[layer + 1]
-        size = n * m
-        w = weights[first : first + size].reshape(n, m)
-        c = {layer}
-        {unpack}
-        pre, post = activity[start : start + n], activity[start + n : start + n + m]
-        for i in range(n):
-            x = pre[i]
-            for j in range(m):
-                w[i, j] += {factor}delta(x, post[j], w[i, j]{arguments})
-        if normalize:
-            normalized(w, normalize)
-        first += size
-        start += n
-"""
-
-
-_SHARED = {  # by who shares coefficients: where a layer finds its own, and the index of a synapse among them
-    "synapse": ("coefficients[{k} * first : {k} * (first + size)].reshape({k}, n, m)", "[i, j]"),
-    "layer": ("coefficients[{k} * layer : {k} * (layer + 1)]", ""),
-    "network": ("coefficients", ""),
-}
-_MODULATOR = "modulator = np.float32(modulator)"  # a float64 would drag the whole formula along
-
-
-def compile_learning(delta: Formula, coefficients: int, sharing: str = "synapse", modulator: str = "") -> Any:
-    """The numba function that updates all weights of a network by one rule.
-
-    It is written out for the rule's number of coefficients, so that each is an array of its own (structure of arrays)
-    and the compiler can vectorise the formula over a neuron's outgoing synapses.
-
-    Args:
-        delta: the rule's formula.
-        coefficients: how many it has.
-        sharing: as the architecture's.
-        modulator: what it does: "" nothing, "argument" it goes into the formula, "factor" it multiplies the change.
-
-    Returns:
-        ``learn(sizes, weights, coefficients, activity, normalize, modulator)``; weights, coefficients and activities
-        are flat, ``normalize`` is an index of NORMALIZATIONS.
-    """
-    names = [f"c{k}" for k in range(coefficients)]
-    layer, index = _SHARED[sharing]
-    arguments = ["modulator"] * (modulator == "argument") + [f"{name}{index}" for name in names]
-    source = _LEARN.format(
-        prepare=_MODULATOR if modulator else "pass",
-        layer=layer.format(k=coefficients),
-        unpack="; ".join(f"{name} = c[{k}]" for k, name in enumerate(names)) or "pass",
-        factor="modulator * " if modulator == "factor" else "",
-        arguments="".join(f", {argument}" for argument in arguments),
-    )
-    inlined = njit(delta, inline="always", fastmath=CONTRACT)
-    namespace: dict[str, Any] = {"np": np, "normalized": _normalize, "delta": inlined}
-    exec(source, namespace)
-    return njit(namespace["learn"], fastmath=CONTRACT)
-
-
-_COMPILED: dict[tuple[Formula, str, str], Any] = {}
-
-
 def _learning(architecture: Architecture) -> Any:
+    """The update of all weights, None for weights that do not change."""
     rule = architecture.plasticity
     if rule.delta is None:
         return None
     modulator = "argument" if rule.modulated else "factor" if architecture.modulation != "none" else ""
-    key = (rule.delta, architecture.sharing, modulator)
-    if key not in _COMPILED:
-        _COMPILED[key] = compile_learning(rule.delta, len(rule.coefficients), architecture.sharing, modulator)
-    return _COMPILED[key]
+    return compile_learning(rule.delta, len(rule.coefficients), architecture.sharing, modulator)
 
 
 class PlasticNetwork:

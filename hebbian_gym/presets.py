@@ -122,10 +122,10 @@ PRESETS: dict[str, Preset] = {
         optimizer=_OURS,
     ),
     "ant-hebbian-attractor": Preset(
-        about="layers divided by their largest weight after each update, which keeps weights from drifting away",
+        about="layers divided by their largest weight, an update every 10 steps: condition D of attractor networks",
         envs=ANT_BODIES,
         generations=300,
-        architecture={"normalize": "max"},
+        architecture={"normalize": "max", "update_every": 10},  # of HAN's four that learned fastest in 15 generations
         genome_scale=0.5,
         task={"early_stop": True, "births": "pair"},
         optimizer=_OURS,
