@@ -12,6 +12,7 @@ from .task import Task
 
 ANT_BODIES = ("AntUndamaged-v0", "AntDamagedRightFront-v0")  # those that evolution sees
 UNSEEN_ANT = "AntDamagedLeftFront-v0"
+RANDOM_ANT = "AntDamagedRandom-v0"
 CAR = "CarRacingPreprocessed-v0"
 
 
@@ -115,7 +116,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "ant-hebbian-randomised": Preset(
         about="one leg keeps a random fraction, another in each lifetime: does that prepare for damage never seen?",
-        envs=("AntDamagedRandom-v0",),
+        envs=(RANDOM_ANT,),
         generations=300,
         genome_scale=0.5,
         task={"early_stop": True, "births": "pair"},

@@ -288,6 +288,26 @@ def test_the_table_has_every_rule_that_ships_on_every_body(outcomes: dict[str, O
     assert "no ready-evolved fixed weights" not in summary
 
 
+def test_to_a_rule_that_evolved_on_random_damage_no_body_is_new() -> None:
+    def rule(saw: bool, learns: bool, *distances: float) -> dict[str, Any]:
+        by_body = {body: [distance] for body, distance in zip(paper_lifetimes.BODIES, distances, strict=True)}
+        return {"learns": learns, "saw_random_damage": saw, "distances": by_body, "map": [[150.0, 0.0, 0.0]] * 4}
+
+    rules = {"two": rule(False, True, 500, 500, 50), "random": rule(True, True, 500, 500, 120)}
+    data = {"budget": {"lives": 1, "mapped": 1, "fractions": [0.0, 0.25, 1.0]}, "legs": list(paper_table.LEGS)}
+    told = paper_table._summarise_table({**data, "rules": rules})
+    assert "two, left front leg short (unseen): 50 +- 0 (0.8 m), not solved; the paper's 452 +- 95" in told
+    assert "random, left front leg short (seen among others): 120 +- 0 (2.0 m), solved" in told
+    assert any(line.startswith("two solves 4 of the map's 7 unseen bodies") for line in told)
+    assert any(
+        line.startswith("random solves 4 of the map's 8 damaged bodies, of which evolution saw") for line in told
+    )
+    assert told[-2:] == [
+        "the paper's rules solve all three bodies: does not hold here",
+        "the paper supposes that rules evolved on random damage solve all: holds here",
+    ]
+
+
 def test_what_does_not_ship_is_told(outcomes: dict[str, Outcome]) -> None:
     assert list(outcomes["carracing"].data["rules"]) == ["car-hebbian"]
     told = " ".join(outcomes["carracing"].summary)

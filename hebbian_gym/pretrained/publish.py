@@ -19,7 +19,7 @@ from .. import __version__
 from ..checkpoint import load_policy, save_policy
 from ..evaluation import METRES, evaluate
 from ..machine import machine
-from ..presets import CAR, Seed
+from ..presets import CAR, RANDOM_ANT, Seed
 from . import FOLDER
 
 EPISODES, SEED = 100, 1
@@ -42,14 +42,13 @@ class Trial:
     part_of: str | None = None
 
 
-RANDOM = "AntDamagedRandom-v0"
 ANT_TRIALS = (
-    Trial("undamaged", "AntUndamaged-v0", part_of=RANDOM),
-    Trial("right front leg short", "AntDamagedRightFront-v0", part_of=RANDOM),
-    Trial("left front leg short", "AntDamagedLeftFront-v0", part_of=RANDOM),
-    Trial("left back leg short", "AntDamagedLeftBack-v0", part_of=RANDOM),
-    Trial("right back leg short", "AntDamagedRightBack-v0", part_of=RANDOM),
-    Trial("a random leg, a random fraction of it left", RANDOM),
+    Trial("undamaged", "AntUndamaged-v0", part_of=RANDOM_ANT),
+    Trial("right front leg short", "AntDamagedRightFront-v0", part_of=RANDOM_ANT),
+    Trial("left front leg short", "AntDamagedLeftFront-v0", part_of=RANDOM_ANT),
+    Trial("left back leg short", "AntDamagedLeftBack-v0", part_of=RANDOM_ANT),
+    Trial("right back leg short", "AntDamagedRightBack-v0", part_of=RANDOM_ANT),
+    Trial("a random leg, a random fraction of it left", RANDOM_ANT),
 )
 CAR_TRIALS = (Trial("random tracks, CarRacing-v3's rules", CAR),)
 
