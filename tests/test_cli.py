@@ -180,7 +180,7 @@ def test_the_car_is_evolved_from_pixels_scored_and_filmed(tmp_path):
             "unexpected keyword argument 'wings'",
         ),
         (["evaluate", "nothing.npz"], "there is no file nothing.npz"),
-        (["evaluate", "nobody"], "no ready-evolved policy 'nobody': choose from ant-hebbian, car-hebbian"),
+        (["evaluate", "nobody"], "no ready-evolved policy 'nobody': choose from ant-hebbian, "),
         (["reproduce", "nothing"], "unknown experiment 'nothing': choose from"),
         (["bench", "nope"], "nope"),
     ],

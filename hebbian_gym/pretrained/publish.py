@@ -115,8 +115,8 @@ def as_markdown(card: dict[str, Any]) -> str:
     made = f"Made by `{command}`, stopped and resumed. " if command else ""
     metres = any(score["env"].startswith("Ant") for score in card["scores"])
     rows = [
-        f"| {score['what']} ({'seen' if score['seen'] else 'unseen'}) | {score['mean']:.0f} +- {score['sd']:.0f} |"
-        + (f" {score['mean'] * METRES:.1f} m |" if metres else "")
+        f"| {score['what']} ({'seen' if score['seen'] else 'unseen'}) | {round(score['mean'])} +- {score['sd']:.0f} |"
+        + (f" {round(score['mean'] * METRES, 1) + 0.0} m |" if metres else "")  # + 0: no minus before a zero
         for score in card["scores"]
     ]
     head = ["| on | score | distance |", "|---|---|---|"] if metres else ["| on | score |", "|---|---|"]
