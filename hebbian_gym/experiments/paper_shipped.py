@@ -18,7 +18,7 @@ from ..pretrained import pretrained_names, pretrained_path
 from . import Outcome, Settings
 from .common import in_parallel, require_matplotlib
 from .paper_lives import BODIES, WHOLE, Data
-from .paper_table import shipped, spread
+from .paper_table import saw_random_damage, shipped, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +63,7 @@ def curve_of(name: str) -> Data:
         "learns": architecture.plasticity.delta is not None,
         "generation": [point["generation"] for point in card["curve"]],
         "fitness": [point["fitness"] for point in card["curve"]],
-        "env_steps": card["env_steps"],
+        "env_steps": card.get("run", card)["env_steps"],  # of all these generations
         "population": config["preset"]["optimizer"]["population_size"],
         "seed": config["seed"],
         "start": config.get("start"),
@@ -181,7 +181,10 @@ def distances(births: Births) -> list[float]:
 def initial_weights(settings: Settings) -> Outcome:
     """Section 4.1: the ants' distances when their initial weights are drawn from other distributions."""
     require_matplotlib()
-    lives, rules = LIVES[settings.budget], [name for name, learns in shipped(WHOLE).items() if learns]
+    lives, rules = (
+        LIVES[settings.budget],
+        [name for name, learns in shipped(WHOLE).items() if learns and not saw_random_damage(name)],
+    )
     if not rules:
         raise ValueError("no ready-evolved ant with plastic weights is installed: evolve one, hebbian-gym train --help")
     jobs = [
@@ -226,12 +229,12 @@ def _judge(own: dict[str, list[float]], other: dict[str, list[float]]) -> str:
 def draw_births(data: Data) -> Figure:
     """Bars for the bodies, one for each distribution; a panel for each rule."""
     rules = data["rules"]
-    figure = require_matplotlib()(figsize=(1 + 7 * len(rules), 5), layout="constrained")
-    axes = figure.subplots(1, len(rules), squeeze=False)[0]
+    figure = require_matplotlib()(figsize=(8, 1 + 3 * len(rules)), layout="constrained")
+    axes = figure.subplots(len(rules), 1, squeeze=False)[:, 0]
     for ax, (name, by_distribution) in zip(axes, rules.items(), strict=True):
         plot_scores(ax, by_distribution, {})
         ax.set_xticks(range(len(BODIES)), [body.replace(" (", "\n(") for body in BODIES])
         ax.set_title(f"{name}, by where its initial weights come from")
-    axes[0].set_ylabel("distance (progress units), mean and sd")
+        ax.set_ylabel("distance (progress units),\nmean and sd")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", frameon=False, ncols=3)
     return figure

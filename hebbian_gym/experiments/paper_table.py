@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -201,22 +202,27 @@ def _holds(is_so: bool) -> str:
 
 
 def draw_table(data: Data) -> Figure:
-    """Bars for the three bodies; a heat map for each rule."""
+    """Bars for the three bodies; below, a heat map for each rule, two in a row."""
     rules = data["rules"]
-    figure = require_matplotlib()(figsize=(6.5 + 5 * len(rules), 5), layout="constrained")
-    left, *maps = figure.subplots(1, 1 + len(rules), width_ratios=[1.3, *[1] * len(rules)])
+    rows = math.ceil(len(rules) / 2)
+    figure = require_matplotlib()(figsize=(10, 4.5 + 3 * rows), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=[4.5, 3 * rows]).ravel()
+    left, grid = top.subplots(), bottom.subplots(rows, 2, squeeze=False).ravel()
+    maps = grid[: len(rules)]
+    for ax in grid[len(rules) :]:
+        ax.remove()
     distances = {name: rule["distances"] for name, rule in rules.items()}
     published = {name: PAPER_ANT[rule["learns"]] for name, rule in rules.items() if not rule["saw_random_damage"]}
     plot_scores(left, distances, published)
-    left.set_xticks(range(len(BODIES)), [body.replace(" leg", "\nleg").replace(" (", "\n(") for body in BODIES])
+    left.set_xticks(range(len(BODIES)), [body.replace(" (", "\n(") for body in BODIES])
     left.axhline(SOLVED, color="black", linestyle=":", linewidth=1, label=f"solved ({SOLVED:.0f})")
     left.set_ylabel("distance (progress units), mean and sd")
-    left.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    left.legend(frameon=False, loc="upper right")
     bound = max(float(np.max(rule["map"])) for rule in rules.values())
     for ax, (name, rule) in zip(maps, rules.items(), strict=True):
         image = plot_damages(ax, rule["map"], data["legs"], data["budget"]["fractions"], bound)
         ax.set_title(name)
-    figure.colorbar(image, ax=maps, label="distance (progress units)", fraction=0.05)
+    bottom.colorbar(image, ax=maps.tolist(), label="distance (progress units)", fraction=0.05)
     return figure
 
 
