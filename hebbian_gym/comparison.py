@@ -32,7 +32,6 @@ try:
 except ImportError as error:
     raise ImportError('Stable-Baselines3 is not installed: pip install "hebbian-gym[baselines]"') from error
 
-COUNTS = ("env_steps", "wall_seconds")
 # 97.5% quantiles of Student's t for 1, 2, 3 ... degrees of freedom
 T_QUANTILES = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
@@ -279,7 +278,7 @@ class Comparison:
         ]  # fmt: skip
         equal = {
             against: {"budget": budget, "scores": {name: _plain(score) for name, score in scores.items()}}
-            for against in COUNTS
+            for against in UNITS
             for budget, scores in [self.at_equal(against)]
         }
         about = {"seen": self.seen, "unseen": self.unseen, "episodes": self.episodes, "seed": self.seed}
@@ -359,7 +358,7 @@ def comparison_table(comparison: Comparison) -> Table:
             table.add_row(label, name, str(len(runs)), _spread(means(runs, body), 1), known)
     told = [_spent(name, runs) for name, runs in methods.items()]
     if len(comparison.curves()) > 1:
-        told += [_equal(comparison, against) for against in COUNTS]
+        told += [_equal(comparison, against) for against in UNITS]
     table.caption, table.caption_justify = "\n".join(told), "left"
     return table
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#1f4e79", "#c8553d", "#5b8c5a", "#8a6fae", "#b8860b", "#555555")
+# What a training spends: its name on an axis, and how much of it is one unit there
 UNITS = {"env_steps": ("env-steps (millions)", 1e6), "wall_seconds": ("wall time (hours)", 3600.0)}
 
 

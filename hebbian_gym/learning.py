@@ -146,7 +146,8 @@ _MODULE = """# Written by hebbian_gym.learning
 import numpy as np
 from numba import njit
 
-from hebbian_gym.learning import CONTRACT, normalize_layer
+from hebbian_gym.learning import normalize_layer
+from hebbian_gym.numerics import CONTRACT
 
 
 @njit(inline="always", fastmath=CONTRACT)

@@ -15,7 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from ..analysis.scores import plot_damages, plot_scores
 from ..checkpoint import load_policy
-from ..evaluation import Evaluator, make_evaluator
+from ..evaluation import METRES, Evaluator, make_evaluator
 from ..optimizers.base import Copies
 from ..presets import RANDOM_ANT
 from ..pretrained import pretrained_names, pretrained_path
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 LEGS = ("left_front", "right_front", "left_back", "right_back")
 SEEN_LEG = ("right_front", 0.25)  # what evolution saw besides the whole body
 SOLVED = 100.0  # progress units: the paper's bar
-METRES = 0.0165  # per progress unit
 SEEN, RIGHT, LEFT = BODIES
 # The paper's own: mean and standard deviation over 100 rollouts, by whether the weights learn
 PAPER_ANT = {
