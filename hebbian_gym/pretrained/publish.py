@@ -6,14 +6,11 @@ python -m hebbian_gym.pretrained.publish runs/car-hebbian car-hebbian
 from __future__ import annotations
 
 import argparse
-import copy
 import csv
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import gymnasium as gym
 
 from .. import __version__
 from ..checkpoint import load_policy, save_policy
@@ -32,13 +29,11 @@ class Trial:
     Attributes:
         what: in words.
         env: ID.
-        kwargs: arguments of the environment.
         part_of: ID of an environment that draws such bodies among others.
     """
 
     what: str
     env: str
-    kwargs: dict[str, Any] = field(default_factory=dict)
     part_of: str | None = None
 
 
@@ -79,11 +74,9 @@ def publish(run_dir: Path, name: str, workers: int, folder: Path = FOLDER) -> di
     card["genes"], card["episodes"], card["seed"] = len(genome), EPISODES, SEED
     card["scores"] = []
     for trial in trials:
-        spec = copy.deepcopy(gym.spec(trial.env))
-        spec.kwargs = {**spec.kwargs, **trial.kwargs}
-        scores = evaluate(Seed(architecture, genome), spec, EPISODES, SEED, workers).score
+        scores = evaluate(Seed(architecture, genome), trial.env, EPISODES, SEED, workers).score
         seen = trial.env in envs or trial.part_of in envs
-        told = {"what": trial.what, "env": trial.env, "kwargs": trial.kwargs, "seen": seen}
+        told = {"what": trial.what, "env": trial.env, "seen": seen}
         card["scores"].append({**told, "mean": float(scores.mean()), "sd": float(scores.std())})
     save_policy(folder / f"{name}.npz", architecture, genome, meta["env"], **meta["about"])
     (folder / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
