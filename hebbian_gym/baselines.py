@@ -92,10 +92,6 @@ class Predictor:
 Metrics = dict[str, Any]
 
 
-def _nothing(metrics: Metrics) -> None:
-    pass
-
-
 def train_baseline(
     baseline: str | Baseline,
     timesteps: int | None = None,
@@ -107,7 +103,7 @@ def train_baseline(
     checkpoint_every: int = 100_000,
     held_out_episodes: int = 5,
     threads: int = 1,
-    progress: Callable[[Metrics], None] = _nothing,
+    progress: Callable[[Metrics], None] = lambda metrics: None,
 ) -> Predictor:
     """Train a baseline.
 

@@ -15,7 +15,7 @@ from typing_extensions import Self
 
 from .architecture import Architecture
 from .cluster import Actor, compare, connect, disconnect, import_ray
-from .evaluation import Evaluation, Results, nothing
+from .evaluation import Evaluation, Results
 from .optimizers.base import Population
 from .processes import MAX_DEATHS, THREAD_VARIABLES, TIMEOUT, unpack
 from .task import TRAINING, Task
@@ -88,7 +88,7 @@ class RayEvaluator:
         task: Task,
         generation: int = 0,
         stream: int = TRAINING,
-        done: Callable[[], None] = nothing,
+        done: Callable[[], None] = lambda: None,
     ) -> Evaluation:
         if not self._workers:
             raise RuntimeError("this evaluator is closed: make another")

@@ -82,10 +82,6 @@ class Evaluator(Protocol):
     ) -> None: ...
 
 
-def nothing() -> None:
-    """The ``done`` of those who need not know."""
-
-
 class Results:
     """What came of the candidates of one generation so far, in whatever order they end.
 
@@ -197,7 +193,7 @@ class SerialEvaluator:
         task: Task,
         generation: int = 0,
         stream: int = TRAINING,
-        done: Callable[[], None] = nothing,
+        done: Callable[[], None] = lambda: None,
     ) -> Evaluation:
         self.prepare(task)
         results = Results(task, len(population), generation, done)
@@ -277,7 +273,7 @@ def evaluate(
     episodes: int = 100,
     seed: int = 1,
     workers: int = 1,
-    done: Callable[[], None] = nothing,
+    done: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Many lifetimes of one policy on one body, each with a birth and a reset of its own.
 

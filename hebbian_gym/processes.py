@@ -17,7 +17,7 @@ import numpy as np
 from typing_extensions import Self
 
 from .architecture import Architecture
-from .evaluation import Evaluation, Results, SerialEvaluator, nothing
+from .evaluation import Evaluation, Results, SerialEvaluator
 from .optimizers.base import Population
 from .rollout import Episode
 from .task import TRAINING, Task
@@ -68,7 +68,7 @@ class ProcessEvaluator:
         task: Task,
         generation: int = 0,
         stream: int = TRAINING,
-        done: Callable[[], None] = nothing,
+        done: Callable[[], None] = lambda: None,
     ) -> Evaluation:
         if not self._workers:
             raise RuntimeError("this evaluator is closed: make another")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import pickle
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing
@@ -455,6 +457,24 @@ def test_a_long_episode_is_the_same_in_a_used_env(make: Make) -> None:
     same_episodes(episode(used, 0, steps=800), episode(used, 0, steps=800))
 
 
+def test_a_closed_env_goes_at_once_with_its_maps_and_can_be_reset_until_then() -> None:
+    closed = gym.make("CarRacingPreprocessed-v0")
+    expected = episode(closed, 7)
+    closed.close()
+    closed.close()
+    with pytest.raises(gym.error.ResetNeeded, match="reset the environment first"):
+        closed.step(closed.action_space.sample())
+    same_episodes(episode(closed, 7), expected)
+    closed.close()
+    maps = weakref.ref(closed.unwrapped._painter)
+    gc.disable()
+    try:
+        del closed
+        assert maps() is None
+    finally:
+        gc.enable()
+
+
 def test_another_seed_gives_another_track(make: Make) -> None:
     env = make()
     first, second = (env.reset(seed=seed)[0] for seed in (0, 1))
@@ -649,6 +669,7 @@ def test_a_track_that_never_comes_about_is_an_error_and_not_a_hang(monkeypatch: 
 def test_without_box2d_or_pygame_the_error_names_the_command(module: str) -> None:
     code = f"""
 import sys
+import weakref
 sys.modules[{module!r}] = None
 import gymnasium as gym
 try:

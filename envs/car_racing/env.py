@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.error import DependencyNotInstalled
+from gymnasium.error import DependencyNotInstalled, ResetNeeded
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # pygame greets on standard output
 try:
@@ -92,6 +92,7 @@ class CarRacingEnv(CarRacing):
     Raises:
         ValueError: for an impossible size, dtype or number, or an action that is not three finite numbers.
         RuntimeError: if no track can be made.
+        ResetNeeded: for a step before a reset, or after ``close()``.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 50}  # noqa: RUF012 (Gymnasium's)
@@ -179,6 +180,8 @@ class CarRacingEnv(CarRacing):
         """Drive for ``frame_skip`` frames of 0.02 s."""
         if self._settling:  # Gymnasium's reset takes a step without an action
             return super().step(action)
+        if self.car is None:
+            raise ResetNeeded("a car that is closed or new has no track: reset the environment first")
         action = _checked_action(action) if self.continuous else _checked_choice(action, self.action_space)
         rewards = 0.0
         for frame in range(1, self._frame_skip + 1):
@@ -226,6 +229,15 @@ class CarRacingEnv(CarRacing):
             self._stack[-1] = np.rint(grey) if self._stack.dtype == np.uint8 else grey
         else:
             raster.unpack(picture, self._stack[-3:], self._scale)
+
+    def close(self) -> None:
+        """Close the window, and forget the track: a reset makes another."""
+        self._destroy()  # type: ignore[no-untyped-call]
+        self.car = None
+        # Both point back here, and would keep the maps (some 50 MB) until Python looks for cycles
+        self.world.contactListener = self.world.contactListener_bug_workaround = None
+        self.contactListener_keepref = None  # type: ignore[assignment]
+        super().close()  # type: ignore[no-untyped-call]
 
     def _observation(self) -> np.ndarray:
         if self._channels_first:

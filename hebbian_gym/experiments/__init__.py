@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 BUDGETS = ("quick", "full")
 
 
-def _nothing(done: float) -> None:
-    pass
-
-
 @dataclass(frozen=True)
 class Settings:
     """How an experiment is run.
@@ -36,7 +32,7 @@ class Settings:
     budget: str = "quick"
     workers: int = 1
     seed: int = 0
-    progress: Callable[[float], None] = _nothing
+    progress: Callable[[float], None] = lambda done: None
 
     def __post_init__(self) -> None:
         if self.budget not in BUDGETS:
