@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,14 +24,24 @@ from .recipes import BASELINES, Baseline, Linear, get_baseline
 from .task import HELD_OUT, TRAINING
 
 try:
-    from stable_baselines3 import PPO
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 except ImportError as error:
     raise ImportError('Stable-Baselines3 is not installed: pip install "hebbian-gym[baselines]"') from error
 
-from .comparison import evaluate_all
+from .baseline_files import (
+    LOG,
+    MODEL,
+    Predictor,
+    algorithm_class,
+    load_baseline,
+    load_model,
+    read_model,
+    statistics_of,
+    write_model,
+)
+from .sb3_evaluation import evaluate_all
 
 __all__ = [
     "BASELINES",
@@ -47,47 +54,6 @@ __all__ = [
     "make_venv",
     "train_baseline",
 ]
-
-MODEL, LOG = "model.zip", "log.csv"
-ABOUT, STATISTICS = "hebbian_gym.json", "normalizer.npz"  # members of MODEL beside Stable-Baselines3's own
-
-
-@dataclass(frozen=True)
-class Predictor:
-    """A trained model behind SB3's ``predict``, its normalisation inside: it takes raw observations.
-
-    Attributes:
-        model: Stable-Baselines3's.
-        statistics: of VecNormalize, frozen; empty without it. With "obs_rms/mean" observations are normalised.
-        about: "name", "baseline" (the recipe), "seed", "timesteps", "env_steps" and "wall_seconds" of the training.
-    """
-
-    model: BaseAlgorithm
-    statistics: dict[str, np.ndarray]
-    about: dict[str, Any]
-
-    @property
-    def env_kwargs(self) -> dict[str, Any]:
-        """Arguments of ``gymnasium.make`` for the environments that the model knows."""
-        kwargs: dict[str, Any] = self.about["baseline"]["env_kwargs"]
-        return kwargs
-
-    def predict(
-        self,
-        observation: Any,
-        state: tuple[np.ndarray, ...] | None = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = True,
-    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
-        """SB3's protocol; arguments and returns are those of its models."""
-        if "obs_rms/mean" in self.statistics:
-            mean, var, epsilon, bound = (
-                self.statistics[name] for name in ("obs_rms/mean", "obs_rms/var", "epsilon", "clip_obs")
-            )
-            scaled = (observation - mean) / np.sqrt(var + epsilon)
-            observation = np.clip(scaled, -bound, bound).astype(np.float32)
-        return self.model.predict(observation, state, episode_start, deterministic)
-
 
 Metrics = dict[str, Any]
 
@@ -145,25 +111,12 @@ def train_baseline(
     venv = make_venv(recipe)
     try:
         with nullcontext() if folder is None else held(folder), _torch_threads(threads):
-            model = _load(folder / MODEL, venv) if resume and folder is not None else _new(recipe, venv, seed)
+            model = load_model(folder / MODEL, venv) if resume and folder is not None else _new(recipe, venv, seed)
             session = _Session(model, recipe, about, folder, held_out_episodes, progress)
             session.run(timesteps, wall_seconds, checkpoint_every)
         return session.predictor()
     finally:
         venv.close()
-
-
-def load_baseline(path: str | Path) -> Predictor:
-    """A trained baseline, from its run's folder or its ``model.zip``.
-
-    Raises:
-        FileNotFoundError: if there is none.
-        ValueError: if the file is not one of :func:`train_baseline`'s.
-    """
-    file = Path(path) / MODEL if Path(path).is_dir() else Path(path)
-    about, statistics = _read(file)
-    model = _algorithm(about["baseline"]["algorithm"]).load(file, device="cpu")
-    return Predictor(model, statistics, about)
 
 
 def make_venv(recipe: Baseline) -> VecEnv:
@@ -186,21 +139,8 @@ def _new(recipe: Baseline, venv: VecEnv, seed: int) -> BaseAlgorithm:
     network = dict(options.pop("policy_kwargs", {}))
     if "activation_fn" in network:
         network["activation_fn"] = getattr(torch.nn, network["activation_fn"])
-    algorithm = _algorithm(recipe.algorithm)
+    algorithm = algorithm_class(recipe.algorithm)
     return algorithm(recipe.policy, venv, policy_kwargs=network, seed=_random_state(seed, 0), **options)
-
-
-def _algorithm(name: str) -> Any:
-    """The class of that name."""
-    if name == "PPO":
-        return PPO
-    if name != "RecurrentPPO":
-        raise ValueError(f'algorithm must be "PPO" or "RecurrentPPO", not {name!r}')
-    try:
-        from sb3_contrib import RecurrentPPO
-    except ImportError as error:
-        raise ImportError('SB3-Contrib is not installed: pip install "hebbian-gym[baselines]"') from error
-    return RecurrentPPO
 
 
 def _random_state(seed: int, timesteps: int) -> int:
@@ -301,11 +241,11 @@ class _Session(BaseCallback):
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             _write_rows(self._folder / LOG, self._rows)  # first: a row too many is dropped on resume
-            _write(self._folder / MODEL, self.model, self._about)
+            write_model(self._folder / MODEL, self.model, self._about)
 
     def predictor(self) -> Predictor:
         """The model as it is now."""
-        return Predictor(self.model, _statistics(self.model.get_vec_normalize_env()), dict(self._about))
+        return Predictor(self.model, statistics_of(self.model.get_vec_normalize_env()), dict(self._about))
 
 
 class BaselineProgress(_Shown):
@@ -335,66 +275,14 @@ class BaselineProgress(_Shown):
             self._console.print(told, highlight=False, soft_wrap=True)
 
 
-# Files
-
-
-def _write(path: Path, model: BaseAlgorithm, about: dict[str, Any]) -> None:
-    """SB3's file, with two more members, so that model and statistics cannot come apart; SB3 reads it, too."""
-    file, arrays = io.BytesIO(), io.BytesIO()
-    model.save(file)
-    np.savez(arrays, **_statistics(model.get_vec_normalize_env()))  # type: ignore[arg-type]
-    with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr(ABOUT, json.dumps(about))
-        archive.writestr(STATISTICS, arrays.getvalue())
-    with written_aside(path) as target:
-        target.write(file.getvalue())
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What is said about a model, and its statistics."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            about = json.loads(archive.read(ABOUT))
-            with np.load(io.BytesIO(archive.read(STATISTICS)), allow_pickle=False) as arrays:
-                return about, dict(arrays)
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is not a baseline's file, or it is damaged ({error})") from error
-
-
 def _resumable(folder: Path | None, about: dict[str, Any]) -> dict[str, Any]:
     """What the checkpoint says, if it is of the same run."""
     if folder is None:
         raise ValueError("to resume, say where the run is: run_dir")
-    found = _read(folder / MODEL)[0]
+    found = read_model(folder / MODEL)[0]
     for name in ("baseline", "seed"):
         if found[name] != about[name]:
             raise ValueError(f"{folder / MODEL} was made with another {name}: resume with the one it began with")
-    return found
-
-
-def _load(path: Path, venv: VecEnv) -> BaseAlgorithm:
-    """The model of a checkpoint, and the statistics in their places."""
-    about, statistics = _read(path)
-    recipe = about["baseline"]
-    device = recipe["hyperparameters"].get("device", "auto")
-    model: BaseAlgorithm = _algorithm(recipe["algorithm"]).load(path, env=venv, device=device)
-    for name, value in statistics.items():
-        owner, _, part = name.rpartition("/")
-        setattr(getattr(venv, owner) if owner else venv, part, value.copy() if value.ndim else value.item())
-    return model
-
-
-def _statistics(normalize: VecNormalize | None) -> dict[str, np.ndarray]:
-    """All that VecNormalize knows."""
-    if normalize is None:
-        return {}
-    found = {name: np.asarray(getattr(normalize, name)) for name in ("epsilon", "clip_obs")}
-    for name in ("obs_rms", "ret_rms"):
-        if hasattr(normalize, name):  # without norm_obs there is no obs_rms
-            rms = getattr(normalize, name)
-            found |= {f"{name}/{part}": np.array(getattr(rms, part)) for part in ("mean", "var", "count")}
     return found
 
 

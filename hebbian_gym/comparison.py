@@ -4,131 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec, parse_env_id
 from rich.table import Table
 
-from .curves import COLOURS, UNITS, Curve, plot_curves, read_curve
+from .baseline_files import load_baseline
+from .curves import UNITS, Curve, read_curve
 from .evaluation import METRES, Evaluation
-from .optimizers.base import Copies
 from .policy import HebbianPolicy
 from .pretrained import pretrained_path
-from .task import EVALUATION, Task
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-try:
-    from stable_baselines3.common.evaluation import evaluate_policy
-    from stable_baselines3.common.monitor import Monitor
-    from stable_baselines3.common.vec_env import DummyVecEnv
-except ImportError as error:
-    raise ImportError('Stable-Baselines3 is not installed: pip install "hebbian-gym[baselines]"') from error
+from .sb3_evaluation import Predicting, evaluate_all
 
 # 97.5% quantiles of Student's t for 1, 2, 3 ... degrees of freedom
 T_QUANTILES = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
     2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 )  # fmt: skip
-
-
-class Predicting(Protocol):
-    """Whatever has SB3's ``predict``: a model, a HebbianPolicy, a :class:`~hebbian_gym.baselines.Predictor`.
-
-    Two more attributes are optional, and therefore not declared. ``reset(seed)``: it is born anew with a seed at the
-    beginning of each episode. ``env_kwargs``: arguments of ``gymnasium.make`` for the environments that it knows.
-    """
-
-    def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
-    ) -> tuple[np.ndarray, Any]: ...
-
-
-class _InOrder(gym.Wrapper[Any, Any, Any, Any]):
-    """Resets with one seed after the other, and adds up each episode's progress."""
-
-    def __init__(self, env: gym.Env[Any, Any], seeds: Sequence[int]) -> None:
-        super().__init__(env)
-        self._seeds, self.distances = iter(seeds), list[float]()
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        self.distances.append(0.0)
-        return self.env.reset(seed=next(self._seeds, None), options=options)  # None: SB3 resets after the last, too
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        self.distances[-1] += float(info.get("reward_progress", np.nan))
-        return observation, reward, terminated, truncated, info
-
-
-class _Born:
-    """A policy that is born from one seed after the other, at the beginning of each episode."""
-
-    def __init__(self, policy: Any, births: Sequence[int]) -> None:
-        self._policy, self._births = policy, iter(births)
-
-    def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
-    ) -> tuple[np.ndarray, Any]:
-        if episode_start[0]:
-            self._policy.reset(next(self._births))
-        predicted: tuple[np.ndarray, Any] = self._policy.predict(observation, state, episode_start, deterministic)
-        return predicted
-
-
-def evaluate_all(
-    policies: Mapping[str, Predicting],
-    env: str | EnvSpec,
-    episodes: int = 100,
-    seed: int = 1,
-    *,
-    stream: int = EVALUATION,
-    done: Callable[[], None] = lambda: None,
-) -> dict[str, Evaluation]:
-    """Many episodes of several policies on one body, by SB3's ``evaluate_policy``, acting deterministically.
-
-    Resets, and births of whoever is born, are those of :func:`hebbian_gym.evaluate` with the same ``seed``: a
-    HebbianPolicy has the very lifetimes that it has there. Scores are sums of raw rewards, without early stop.
-
-    Args:
-        policies: by name. Those with a ``reset`` are reset.
-        env: an ID or an EnvSpec.
-        episodes: of each policy.
-        seed: of resets and births; training never uses these, whatever its own seed.
-        stream: which of the streams of seeds.
-        done: called after each episode.
-
-    Returns:
-        For each name an evaluation whose arrays have shape (episodes,).
-    """
-    if episodes < 1:
-        raise ValueError(f"episodes must be 1 or more, not {episodes}")
-    task, copies = Task([env], births="candidate", seed=seed), Copies(np.zeros(0, np.float32), episodes)
-    seeds = np.concatenate([task.seeds(stream, 0, copies, i) for i in range(episodes)]).reshape(episodes, 2)
-    resets, births = seeds.T.tolist()
-
-    def after_step(local: dict[str, Any], _: dict[str, Any]) -> None:
-        if local["done"]:
-            done()
-
-    results = {}
-    for name, policy in policies.items():
-        body = gym.make(task.specs[0], disable_env_checker=True, **getattr(policy, "env_kwargs", {}))
-        inner = _InOrder(body, resets)
-        agent = _Born(policy, births) if hasattr(policy, "reset") else policy
-        venv = DummyVecEnv([lambda env=inner: Monitor(env)])  # type: ignore[misc]
-        told = evaluate_policy(agent, venv, episodes, callback=after_step, return_episode_rewards=True)
-        venv.close()
-        score, steps = np.array(told[0], np.float64), np.array(told[1])
-        results[name] = Evaluation(score, score, np.array(inner.distances[:episodes]), steps)
-    return results
 
 
 @dataclass(frozen=True)
@@ -163,8 +59,6 @@ def load_contender(where: str | Path, name: str | None = None) -> Contender:
     """
     path = Path(where)
     if path.suffix == ".zip" or (path / "model.zip").exists():
-        from .baselines import load_baseline  # it needs this module
-
         baseline = load_baseline(path)
         curve = _curve(path if path.is_dir() else path.parent)
         about = baseline.about
@@ -316,7 +210,7 @@ def compare(
     seed: int = 1,
     done: Callable[[], None] = lambda: None,
 ) -> Comparison:
-    """All contenders on all bodies, by :func:`evaluate_all`: everyone has the same resets.
+    """All contenders on all bodies, by :func:`~hebbian_gym.sb3_evaluation.evaluate_all`: everyone has the same resets.
 
     Args:
         contenders: several of one name are training seeds of one method.
@@ -380,49 +274,3 @@ def _spent(name: str, runs: Sequence[Judged]) -> str:
     if np.isnan(steps) or np.isnan(seconds):
         return f"{name}: it is not known what training took"
     return f"{name}: trained on {steps:,.0f} env-steps, {seconds / 3600:.2f} h each"
-
-
-def draw_comparison(figure: Figure, comparison: Comparison) -> None:
-    """Final scores; and below, if curves are known, the way there against env-steps and against wall time.
-
-    Args:
-        figure: empty, to draw into.
-        comparison: from :func:`compare`.
-    """
-    curves = comparison.curves()
-    if not curves:
-        plot_comparison(figure.subplots(), comparison)
-        return
-    upper, *lower = figure.subplot_mosaic([["final", "final"], list(UNITS)]).values()
-    plot_comparison(upper, comparison)
-    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(comparison.methods())}
-    for ax, against in zip(lower, UNITS, strict=True):
-        plot_curves(ax, curves, comparison.seen_names(), against, colours)
-
-
-def plot_comparison(ax: Axes, comparison: Comparison) -> None:
-    """For each body and method a dot for each training seed, the mean, and its 95% interval if there are several.
-
-    Args:
-        ax: to draw into.
-        comparison: from :func:`compare`.
-    """
-    methods = comparison.methods()
-    width = 0.8 / len(methods)
-    for number, (name, runs) in enumerate(methods.items()):
-        x = np.arange(len(comparison.bodies)) + (number - (len(methods) - 1) / 2) * width
-        colour = COLOURS[number % len(COLOURS)]
-        scores = np.array([means(runs, body) for body in comparison.bodies])  # (bodies, training seeds)
-        halves = np.nan_to_num([interval(row) for row in scores])  # no bar where there is no interval
-        ax.errorbar(
-            x, scores.mean(axis=1), halves, fmt="_", color=colour, markersize=16, markeredgewidth=2, capsize=4,
-            label=name,
-        )  # fmt: skip
-        places = np.repeat(x + 0.22 * width, len(runs))
-        ax.plot(places, scores.ravel(), "o", color=colour, markersize=4, alpha=0.7)
-    labels = [f"{body}\n({'seen' if body in comparison.seen else 'unseen'})" for body in comparison.bodies]
-    ax.set_xticks(range(len(labels)), labels, fontsize=8)
-    ax.set_ylabel("score")
-    ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False)

@@ -25,6 +25,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 import hebbian_gym as hg
+from hebbian_gym.analysis.comparison import plot_comparison
 from hebbian_gym.baselines import (
     BASELINES,
     Baseline,
@@ -41,13 +42,12 @@ from hebbian_gym.comparison import (
     Judged,
     compare,
     comparison_table,
-    evaluate_all,
     interval,
     load_contender,
-    plot_comparison,
 )
 from hebbian_gym.curves import Curve, plot_curves, read_curve
 from hebbian_gym.evaluation import Evaluation
+from hebbian_gym.sb3_evaluation import evaluate_all
 from hebbian_gym.task import EVALUATION, HELD_OUT
 
 LENGTH = 20

@@ -58,7 +58,7 @@ def compare(
     By default the bodies are the ants that the paper trains on, and the one that it does not. Contenders that are
     given the same name are training seeds of one method: PPO=runs/ant-ppo-0 PPO=runs/ant-ppo-1.
     """
-    from ..comparison import compare, comparison_table, draw_comparison, load_contender
+    from ..comparison import compare, comparison_table, load_contender
     from ..presets import ANT_BODIES, UNSEEN_ANT
     from ..progress import Counter
 
@@ -75,6 +75,8 @@ def compare(
         write_json(json_file, comparison.to_json())
     if out:
         from matplotlib.figure import Figure
+
+        from ..analysis.comparison import draw_comparison
 
         figure = Figure(figsize=(8, 6.5 if comparison.curves() else 4), layout="constrained")
         draw_comparison(figure, comparison)

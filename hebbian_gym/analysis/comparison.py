@@ -1,0 +1,60 @@
+"""Trained methods side by side, drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..comparison import Comparison, interval, means
+from ..curves import COLOURS, UNITS, plot_curves
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def draw_comparison(figure: Figure, comparison: Comparison) -> None:
+    """Final scores; and below, if curves are known, the way there against env-steps and against wall time.
+
+    Args:
+        figure: empty, to draw into.
+        comparison: from :func:`compare`.
+    """
+    curves = comparison.curves()
+    if not curves:
+        plot_comparison(figure.subplots(), comparison)
+        return
+    upper, *lower = figure.subplot_mosaic([["final", "final"], list(UNITS)]).values()
+    plot_comparison(upper, comparison)
+    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(comparison.methods())}
+    for ax, against in zip(lower, UNITS, strict=True):
+        plot_curves(ax, curves, comparison.seen_names(), against, colours)
+
+
+def plot_comparison(ax: Axes, comparison: Comparison) -> None:
+    """For each body and method a dot for each training seed, the mean, and its 95% interval if there are several.
+
+    Args:
+        ax: to draw into.
+        comparison: from :func:`compare`.
+    """
+    methods = comparison.methods()
+    width = 0.8 / len(methods)
+    for number, (name, runs) in enumerate(methods.items()):
+        x = np.arange(len(comparison.bodies)) + (number - (len(methods) - 1) / 2) * width
+        colour = COLOURS[number % len(COLOURS)]
+        scores = np.array([means(runs, body) for body in comparison.bodies])  # (bodies, training seeds)
+        halves = np.nan_to_num([interval(row) for row in scores])  # no bar where there is no interval
+        ax.errorbar(
+            x, scores.mean(axis=1), halves, fmt="_", color=colour, markersize=16, markeredgewidth=2, capsize=4,
+            label=name,
+        )  # fmt: skip
+        places = np.repeat(x + 0.22 * width, len(runs))
+        ax.plot(places, scores.ravel(), "o", color=colour, markersize=4, alpha=0.7)
+    labels = [f"{body}\n({'seen' if body in comparison.seen else 'unseen'})" for body in comparison.bodies]
+    ax.set_xticks(range(len(labels)), labels, fontsize=8)
+    ax.set_ylabel("score")
+    ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
