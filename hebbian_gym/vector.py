@@ -17,9 +17,9 @@ from torch import Tensor
 from typing_extensions import Self
 
 from .architecture import Architecture
+from .batch import Lifetimes, act_batch, birth_batch, learn_batch
 from .evaluation import Evaluation, evaluation, make_body
 from .optimizers.base import Population
-from .policy import Lifetimes, act_batch, birth_batch, learn_batch
 from .task import AGGREGATES, TRAINING, Task
 
 

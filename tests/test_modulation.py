@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from hebbian_gym import Architecture, HebbianPolicy, PlasticNetwork, run_episode
 from hebbian_gym.architecture import MODULATIONS, NORMALIZATIONS, SHARINGS, random_genome
+from hebbian_gym.batch import act_batch, birth_batch, learn_batch
 from hebbian_gym.encoder import Conv
-from hebbian_gym.policy import act_batch, birth_batch, learn_batch
 from hebbian_gym.presets import get_preset
 
 SIZES = (4, 5, 3)

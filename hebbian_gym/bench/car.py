@@ -163,7 +163,7 @@ def encoders(picture: Array) -> tuple[Callable[[], Array], Callable[[], Any]]:
     """Functions that give the features (features,) of a picture (3, 84, 84): in numba, and in torch as a tensor."""
     import torch
 
-    from ..policy import encode as encode_in_torch
+    from ..batch import encode as encode_in_torch
 
     seen, done = gym.spaces.Box(0, 1, picture.shape, np.float32), gym.spaces.Box(-1, 1, (3,), np.float32)
     architecture = _architecture(seen, done)

@@ -14,8 +14,8 @@ from torch import Tensor
 from hebbian_gym.envs.foraging import ForagingVectorEnv
 
 from ..architecture import Architecture
+from ..batch import Lifetimes, act_batch, learn_batch
 from ..optimizers.genetic import GeneticAlgorithm
-from ..policy import Lifetimes, act_batch, learn_batch
 from ..vector import run_episodes
 from . import Outcome, Settings
 from .common import BLUE, GREEN, GREY, ORANGE, in_parallel, require_matplotlib
