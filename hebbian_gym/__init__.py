@@ -9,10 +9,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .architecture import Architecture as Architecture
-    from .closed_loop import CLOSED_LOOP_RULES as CLOSED_LOOP_RULES
-    from .closed_loop import Bus as Bus
     from .closed_loop import ClosedLoopNetwork as ClosedLoopNetwork
-    from .closed_loop import ClosedLoopRule as ClosedLoopRule
+    from .closed_loop_rules import CLOSED_LOOP_RULES as CLOSED_LOOP_RULES
+    from .closed_loop_rules import Bus as Bus
+    from .closed_loop_rules import ClosedLoopRule as ClosedLoopRule
     from .distributed import RayEvaluator as RayEvaluator
     from .encoder import Conv as Conv
     from .evaluation import Evaluation as Evaluation
@@ -43,10 +43,10 @@ from .registration import register as _register
 
 _HOMES = {  # public name to the module it is imported from on first use, so that `import hebbian_gym` stays light
     "Architecture": "architecture",
-    "CLOSED_LOOP_RULES": "closed_loop",
-    "Bus": "closed_loop",
+    "CLOSED_LOOP_RULES": "closed_loop_rules",
+    "Bus": "closed_loop_rules",
     "ClosedLoopNetwork": "closed_loop",
-    "ClosedLoopRule": "closed_loop",
+    "ClosedLoopRule": "closed_loop_rules",
     "RayEvaluator": "distributed",
     "Conv": "encoder",
     "Evaluation": "evaluation",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hebbian_gym import CLOSED_LOOP_RULES, Bus, ClosedLoopNetwork, ClosedLoopRule, run_episode
 from hebbian_gym.bench.line_following import NumpyLearner
-from hebbian_gym.closed_loop import FUNCTIONS, SIGN_MODES, SIGNALS
+from hebbian_gym.closed_loop_rules import FUNCTIONS, SIGN_MODES, SIGNALS
 
 same_bits = np.testing.assert_array_equal
 SMALL: dict[str, Any] = {"inputs": 5, "hidden": (4, 3, 4), "output_weights": (1.0, 2.0)}

@@ -14,7 +14,7 @@ from hebbian_gym.envs.ant.body import undamaged
 
 import hebbian_gym as hg
 from hebbian_gym.analysis.perturb import ANT_LEGS, DisableActuators, Perturbed, freeze, lesion, saturate
-from hebbian_gym.closed_loop import CLOSED_LOOP_RULES
+from hebbian_gym.closed_loop_rules import CLOSED_LOOP_RULES
 
 SIZES, STEPS, AT = (5, 7, 6, 3), 24, 10
 OBSERVATIONS = np.random.default_rng(0).uniform(-1, 1, (STEPS, 5)).astype(np.float32)

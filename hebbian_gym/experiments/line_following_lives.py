@@ -16,7 +16,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ..closed_loop import CLOSED_LOOP_RULES, Bus, ClosedLoopNetwork, ClosedLoopRule
+from ..closed_loop import ClosedLoopNetwork
+from ..closed_loop_rules import CLOSED_LOOP_RULES, Bus, ClosedLoopRule
 from ..envs.line_following import ResonatorBank, RoadBend
 from ..rollout import run_episode
 from . import Settings
