@@ -128,6 +128,13 @@ class Comparison:
         found = {name: [run.curve for run in runs if run.curve] for name, runs in self.methods().items()}
         return {name: curves for name, curves in found.items() if curves}
 
+    @property
+    def unit(self) -> str:
+        """What scores are: distances, where they are sums of progress and nothing else."""
+        results = [result for run in self.runs for result in run.results.values()]
+        distances = all(np.array_equal(result.score, result.distance) for result in results)
+        return "distance (progress units)" if distances else "score"
+
     def seen_names(self) -> list[str]:
         """What curves call the seen bodies."""
         return [parse_env_id(body)[1] for body in self.seen]

@@ -71,6 +71,7 @@ def plot_curves(
     bodies: Sequence[str],
     against: str = "env_steps",
     colours: Mapping[str, str] | None = None,
+    unit: str = "score",
 ) -> None:
     """Held-out scores, the mean over bodies, against what was spent: a line for each training seed.
 
@@ -80,6 +81,7 @@ def plot_curves(
         bodies: names such as "AntUndamaged".
         against: "env_steps" or "wall_seconds".
         colours: of methods.
+        unit: of the scores.
     """
     colours = colours or dict(zip(curves, cycle(COLOURS), strict=False))
     for name, seeds in curves.items():
@@ -92,5 +94,5 @@ def plot_curves(
                 color=colours[name], label=label,
             )  # fmt: skip
             label = ""  # once in the legend
-    ax.set(xlabel=UNITS[against][0], ylabel="held-out score, seen bodies", xscale="log")
+    ax.set(xlabel=UNITS[against][0], ylabel=f"{unit}\nheld out, seen bodies", xscale="log")
     ax.spines[["top", "right"]].set_visible(False)

@@ -116,6 +116,10 @@ def test_resume_goes_on_to_the_same_end_as_a_straight_run(evolved, tmp_path):
     )
     ends = [np.load(tmp_path / name / "checkpoint.npz")["optimizer/mean"] for name in ("straight", "halves")]
     assert np.array_equal(*ends)
+    written = (tmp_path / "halves" / "log.csv").read_text()
+    told = run("train", "--resume", tmp_path / "straight", "--workers", 1, "--score", 0)
+    assert "no generation was left to evolve: --generations N" in " ".join(told.split())
+    assert (tmp_path / "halves" / "log.csv").read_text() == written
 
 
 def test_evaluate_writes_every_episode(evolved, tmp_path):

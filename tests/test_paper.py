@@ -79,11 +79,14 @@ def test_the_distance_from_the_normal_distribution_is_kolmogorov_and_smirnovs() 
 
 @pytest.mark.parametrize(
     ("disturbed", "steps"),
-    [([5, 5, 5, 5], 0), ([5, 1, 4, 5], 3), ([5, 4.5, 1, 4.5], 3), ([1, 1, 1, 1], None), ([1, 5, 0, 1], None)],
-)
-def test_recovery_counts_from_the_disturbances_end_past_the_deepest_loss(disturbed: list[float], steps: Any) -> None:
-    speed = {"disturbed": {"mean": [9.0, *disturbed]}, "undisturbed": {"mean": [0.0, 5, 5, 5, 5]}}
-    assert paper_lifetimes.recovery(speed, after=1) == steps
+    [
+        ([5, 5, 5, 5, 5], 0), ([5, 1, 4, 5, 5], 3), ([5, 4.5, 1, 4.5, 5], 3), ([1, 5, 1, 5, 5], 3),
+        ([1, 1, 1, 1, 1], None), ([1, 5, 5, 0, 1], None), ([1, 4, 5, 4, 5], None), ([5, 5, 5, 5, 1], None),
+    ],
+)  # fmt: skip
+def test_recovery_is_back_for_a_while_after_the_deepest_loss(disturbed: list[float], steps: Any) -> None:
+    speed = {"disturbed": {"mean": [9.0, *disturbed]}, "undisturbed": {"mean": [0.0, 5, 5, 5, 5, 5]}}
+    assert paper_lifetimes.recovery(speed, after=1, hold=2) == steps
 
 
 def test_random_coefficients_leave_the_encoder_as_it_is() -> None:

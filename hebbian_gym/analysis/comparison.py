@@ -29,7 +29,7 @@ def draw_comparison(figure: Figure, comparison: Comparison) -> None:
     plot_comparison(upper, comparison)
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(comparison.methods())}
     for ax, against in zip(lower, UNITS, strict=True):
-        plot_curves(ax, curves, comparison.seen_names(), against, colours)
+        plot_curves(ax, curves, comparison.seen_names(), against, colours, comparison.unit)
 
 
 def plot_comparison(ax: Axes, comparison: Comparison) -> None:
@@ -45,7 +45,7 @@ def plot_comparison(ax: Axes, comparison: Comparison) -> None:
         x = np.arange(len(comparison.bodies)) + (number - (len(methods) - 1) / 2) * width
         colour = COLOURS[number % len(COLOURS)]
         scores = np.array([means(runs, body) for body in comparison.bodies])  # (bodies, training seeds)
-        halves = np.nan_to_num([interval(row) for row in scores])  # no bar where there is no interval
+        halves = [interval(row) for row in scores] if len(runs) > 1 else None
         ax.errorbar(
             x, scores.mean(axis=1), halves, fmt="_", color=colour, markersize=16, markeredgewidth=2, capsize=4,
             label=name,
@@ -54,7 +54,7 @@ def plot_comparison(ax: Axes, comparison: Comparison) -> None:
         ax.plot(places, scores.ravel(), "o", color=colour, markersize=4, alpha=0.7)
     labels = [f"{body}\n({'seen' if body in comparison.seen else 'unseen'})" for body in comparison.bodies]
     ax.set_xticks(range(len(labels)), labels, fontsize=8)
-    ax.set_ylabel("score")
+    ax.set_ylabel(comparison.unit)
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)

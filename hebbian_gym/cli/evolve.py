@@ -135,6 +135,8 @@ def evolve(
         console.print(f"stopped after {optimizer.generation} generations; only the running one is lost. {cure}",
                       highlight=False)  # fmt: skip
         raise typer.Exit(130) from None
+    if "fitness/mean" not in run.metrics:
+        console.print(f"no generation was left to evolve: --generations N, with N over {optimizer.generation}, goes on")
     held_out = f", {run.best[1]:.1f} on held-out births" if run.best else ""
     console.print(
         f"{optimizer.generation} generations; best mean genome{held_out}: {run_dir / 'policy.npz'}", highlight=False

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..analysis.responses import mark, moving_mean, plot_curves, plot_frozen, plot_sums
 from ..analysis.weights import draw_moments, short
@@ -125,12 +126,13 @@ def curve(series: np.ndarray, window: int = 1) -> dict[str, list[float]]:
     return {"mean": smooth.mean(axis=0).tolist(), "sd": smooth.std(axis=0).tolist()}
 
 
-def recovery(speed: dict[str, dict[str, list[float]]], after: int) -> int | None:
-    """Steps until the mean speed, after its deepest loss, is back at 90% of the undisturbed.
+def recovery(speed: dict[str, dict[str, list[float]]], after: int, hold: int = WINDOW) -> int | None:
+    """Steps until the mean speed, after its deepest loss, is back at 90% of the undisturbed, and stays there a while.
 
     Args:
         speed: moving means of the disturbed and of the undisturbed.
         after: the first step after the disturbance.
+        hold: steps for which it has to stay there: to touch it once may be chance.
 
     Returns:
         0 if it never fell below, None if it never came back.
@@ -140,7 +142,10 @@ def recovery(speed: dict[str, dict[str, list[float]]], after: int) -> int | None
     if enough.all():
         return 0
     deepest = int(np.argmax(undisturbed - disturbed))
-    back = np.flatnonzero(enough[deepest:])
+    later = enough[deepest:]
+    if len(later) < hold:
+        return None
+    back = np.flatnonzero(sliding_window_view(later, hold).all(axis=1))
     return deepest + int(back[0]) if back.size else None
 
 
@@ -215,7 +220,7 @@ def _draw_speed(ax: Any, data: Data, start: int, stop: int | None) -> None:
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     ax.set_ylabel(f"progress (m/s), mean of {data['window']} steps")
     ax.set_title("speed")
-    ax.legend(frameon=False, loc="lower right")
+    ax.legend(frameon=False, loc="best")
 
 
 def resilience(settings: Settings) -> Outcome:

@@ -13,7 +13,7 @@ from gymnasium.envs.registration import EnvSpec
 from ..analysis.scores import plot_scores
 from ..checkpoint import load_policy
 from ..evaluation import evaluate
-from ..presets import Seed
+from ..presets import CAR, Seed
 from ..pretrained import pretrained_names, pretrained_path
 from . import Outcome, Settings
 from .common import in_parallel, require_matplotlib
@@ -126,7 +126,7 @@ def draw_training(data: Data) -> Figure:
     for ax, (env, rules) in zip(axes, panels.items(), strict=True):
         plot_curves_of(ax, rules)
         ax.set_title(env)
-    axes[0].set_ylabel("population mean fitness, with early stop")
+        ax.set_ylabel(f"population mean ({'score' if env == CAR else 'progress units'}, with early stop)")
     return figure
 
 

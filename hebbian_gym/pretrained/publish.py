@@ -109,7 +109,9 @@ def as_markdown(card: dict[str, Any]) -> str:
     metres = any(score["env"].startswith("Ant") for score in card["scores"])
     rows = [
         f"| {score['what']} ({'seen' if score['seen'] else 'unseen'}) | {round(score['mean'])} +- {score['sd']:.0f} |"
-        + (f" {round(score['mean'] * METRES, 1) + 0.0} m |" if metres else "")  # + 0: no minus before a zero
+        f" {round(score['mean'] * METRES, 1) + 0.0} m |"  # + 0: no minus before a zero
+        if metres
+        else f"| {score['what']} | {round(score['mean'])} +- {score['sd']:.0f} |"
         for score in card["scores"]
     ]
     head = ["| on | score | distance |", "|---|---|---|"] if metres else ["| on | score |", "|---|---|"]
