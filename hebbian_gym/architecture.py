@@ -181,13 +181,13 @@ class Architecture:
             raise ValueError(f"observations must be a Box or Discrete, not {observation}; wrap the environment")
         if isinstance(action, gym.spaces.Discrete):
             done: dict[str, Any] = {"outputs": ("tanh",) * int(action.n), "first_action": int(action.start)}
-        elif isinstance(action, gym.spaces.Box):
+        elif isinstance(action, gym.spaces.Box) and action.shape:
             low, high = action.low.ravel().astype(float).tolist(), action.high.ravel().astype(float).tolist()
             done = {"outputs": tuple(map(_squash, low, high)), "low": tuple(low), "high": tuple(high)}
             if len(action.shape) != 1:
                 done["action_shape"] = action.shape
         else:
-            raise ValueError(f"actions must be a Box or Discrete, not {action}; wrap the environment")
+            raise ValueError(f"actions must be a Box with an axis, or Discrete, not {action}; wrap the environment")
         outputs = len(done["outputs"]) + (options.get("modulation") == "output")
         return cls((inputs, *hidden, outputs), **{**seen, **done, **options})
 
@@ -370,6 +370,8 @@ def architecture_for(env: str | EnvSpec | gym.Env[Any, Any], **options: Any) -> 
         env: an ID, an EnvSpec or an environment.
         options: of :meth:`Architecture.for_spaces`.
     """
+    if not isinstance(env, str | EnvSpec | gym.Env):
+        raise ValueError(f"give an ID, an EnvSpec or an environment, one of those in a vector environment, not {env}")
     if isinstance(env, gym.Env):
         return Architecture.for_spaces(env.observation_space, env.action_space, **options), env.spec
     made = gym.make(env, disable_env_checker=True)

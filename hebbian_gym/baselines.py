@@ -18,9 +18,10 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from .checkpoint import held, written_aside
+from .checkpoint import held, refuse_used, written_aside
 from .progress import _Shown
 from .recipes import BASELINES, Baseline, Linear, get_baseline
+from .registration import find_spec
 from .task import HELD_OUT, TRAINING
 
 try:
@@ -105,8 +106,8 @@ def train_baseline(
     folder = Path(run_dir) if run_dir is not None else None
     if resume:
         about = _resumable(folder, about)
-    elif folder is not None and (folder / MODEL).exists():
-        raise FileExistsError(f"{folder} already holds a run: resume it, or choose another folder")
+    elif folder is not None:
+        refuse_used(folder)
     timesteps = recipe.timesteps if timesteps is None else timesteps
     venv = make_venv(recipe)
     try:
@@ -236,7 +237,7 @@ class _Session(BaseCallback):
         judged = {"": self.predictor()}
         for env in (*self._recipe.envs, *self._recipe.unseen) if self._episodes else ():
             result = evaluate_all(judged, env, self._episodes, self._about["seed"], stream=HELD_OUT)[""]
-            self._scores[f"held_out/{gym.spec(env).name}"] = float(result.score.mean())
+            self._scores[f"held_out/{find_spec(env).name}"] = float(result.score.mean())
         self._rows.append(self._row())
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from . import __version__
 from .architecture import Architecture, Array
 
 POLICY, RUN = "policy", "training run"
+RUN_FILES = ("checkpoint.npz", "policy.npz", "model.zip")  # of an evolution, and of a baseline
 
 
 def save(path: str | os.PathLike[str], kind: str, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
@@ -38,9 +39,32 @@ def save(path: str | os.PathLike[str], kind: str, meta: dict[str, Any], arrays: 
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     stamp = {"kind": kind, "hebbian_gym": __version__, "numpy": np.__version__, "python": platform.python_version()}
-    text = np.array(json.dumps(stamp | {"meta": meta}))
+    text = np.array(json.dumps(stamp | {"meta": meta}, default=_as_list))
     with uninterrupted(), written_aside(target) as file:
         np.savez(file, **{"json": text, **arrays})  # type: ignore[arg-type]
+
+
+def _as_list(value: Any) -> Any:
+    """numpy's numbers and arrays as plain data."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{value!r} is no plain data")
+
+
+def as_saved(data: dict[str, Any]) -> dict[str, Any]:
+    """Plain data as it comes back from a file."""
+    read: dict[str, Any] = json.loads(json.dumps(data, default=_as_list))
+    return read
+
+
+def refuse_used(folder: Path) -> None:
+    """Refuse a folder with files of a run, evolved or of a baseline, which a new one would overwrite.
+
+    Raises:
+        FileExistsError: if there are any.
+    """
+    if found := [name for name in RUN_FILES if (folder / name).exists()]:
+        raise FileExistsError(f"{folder} already holds a run ({', '.join(found)}): resume it, or choose another folder")
 
 
 @contextmanager

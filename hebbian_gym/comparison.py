@@ -18,6 +18,7 @@ from .curves import UNITS, Curve, read_curve
 from .evaluation import METRES, Evaluation
 from .policy import HebbianPolicy
 from .pretrained import pretrained_path
+from .registration import find_spec
 from .sb3_evaluation import Predicting, evaluate_all
 
 # 97.5% quantiles of Student's t for 1, 2, 3 ... degrees of freedom
@@ -221,7 +222,7 @@ def compare(
 
     Args:
         contenders: several of one name are training seeds of one method.
-        seen: bodies that training was on.
+        seen: bodies that training was on, IDs or EnvSpecs.
         unseen: bodies that it was not on.
         episodes: of each contender on each body.
         seed: of resets and births.
@@ -230,7 +231,8 @@ def compare(
     Raises:
         ValueError: if two bodies have the same ID, or there is nothing to compare.
     """
-    bodies = {env if isinstance(env, str) else env.id: env for env in (*seen, *unseen)}
+    seen, unseen = ([envs] if isinstance(envs, str | EnvSpec) else envs for envs in (seen, unseen))
+    bodies = {spec.id: spec for spec in map(find_spec, (*seen, *unseen))}
     if len(bodies) < len(seen) + len(unseen):
         raise ValueError(f"every body needs an ID of its own: there are {len(seen) + len(unseen)}, but {list(bodies)}")
     if not contenders or not bodies:

@@ -60,7 +60,7 @@ def read_curve(run_dir: str | Path) -> Curve:
     if "time/wall_seconds" not in columns:  # an evolution's log has the seconds of each generation
         columns["time/wall_seconds"] = columns["time/seconds"].cumsum()
     scores = {name[9:]: column for name, column in columns.items() if name.startswith("held_out/")}
-    summaries = ("fitness", "best")  # of an evolution, over its bodies
+    summaries = ("fitness", "best", "lost")  # of an evolution, over its bodies
     bodies = {name: column for name, column in scores.items() if name not in summaries}
     return Curve(columns["time/env_steps"], columns["time/wall_seconds"], bodies)
 

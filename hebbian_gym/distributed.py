@@ -94,7 +94,7 @@ class RayEvaluator:
             raise RuntimeError("this evaluator is closed: make another")
         self._call += 1
         job = self._ray.put((population, task, generation, stream))  # in memory until this call ends
-        state = _Generation(job, task, len(population), Results(task, len(population), generation, done))
+        state = _Generation(job, task, len(population), Results(task, len(population), done))
         while state.open:
             self._employ(state)
             for worker in self._heard():

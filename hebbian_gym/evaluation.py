@@ -91,12 +91,11 @@ class Results:
     Args:
         task: that they are judged by.
         size: how many there are.
-        generation: for messages.
         done: called after each.
     """
 
-    def __init__(self, task: Task, size: int, generation: int, done: Callable[[], None]) -> None:
-        self._task, self._generation, self._done = task, generation, done
+    def __init__(self, task: Task, size: int, done: Callable[[], None]) -> None:
+        self._task, self._done = task, done
         self._lives: list[Sequence[Sequence[Episode]] | None] = [None] * size
         self._errors: dict[int, str] = {}
 
@@ -114,8 +113,7 @@ class Results:
         self._errors[candidate] = error
         if 2 * len(self._errors) > len(self._lives):
             raise RuntimeError(
-                f"{len(self._errors)} of {len(self._lives)} candidates of generation {self._generation} failed; "
-                f"candidate {candidate} so:\n{error}"
+                f"{len(self._errors)} of {len(self._lives)} candidates failed; candidate {candidate} so:\n{error}"
             )
         self._done()
 
@@ -196,7 +194,7 @@ class SerialEvaluator:
         done: Callable[[], None] = lambda: None,
     ) -> Evaluation:
         self.prepare(task)
-        results = Results(task, len(population), generation, done)
+        results = Results(task, len(population), done)
         for index in range(len(population)):
             try:
                 lives = self.candidate(population, task, generation, stream, index)

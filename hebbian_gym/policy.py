@@ -45,7 +45,7 @@ class HebbianPolicy(nn.Module):
         if genome is None:
             genome = random_genome(architecture, seed)
         self.genes = nn.Parameter(torch.from_numpy(architecture.check_genome(genome).copy()))
-        self._predictor = PlasticNetwork(architecture, self.genome)
+        self._predictor = PlasticNetwork(architecture, self._genome())
         self.reset(seed)
 
     @classmethod
@@ -70,13 +70,17 @@ class HebbianPolicy(nn.Module):
 
     @property
     def genome(self) -> Array:
-        """What evolves: float32 of shape (genes,). Assign to set; the present lifetime goes on."""
-        return self.genes.detach().cpu().numpy()
+        """What evolves: a copy, float32 of shape (genes,). Assign to set; the present lifetime goes on."""
+        return self._genome().copy()
 
     @genome.setter
     def genome(self, genome: Array) -> None:
         with torch.no_grad():
             self.genes.copy_(torch.from_numpy(self.architecture.check_genome(genome)))
+
+    def _genome(self) -> Array:
+        """Without a copy where the genes are on the CPU: they are many, and a step is short."""
+        return self.genes.detach().cpu().numpy()
 
     def reset(self, seed: int | None = None) -> None:
         """Forget everything: the next act is that of a newborn, drawn from ``seed``."""
@@ -97,7 +101,7 @@ class HebbianPolicy(nn.Module):
         """
         if np.ndim(observation) == len(self.architecture.observation_shape):
             network = self._newborn() if self._network is None else self._network
-            network.genome = self.genome
+            network.genome = self._genome()
             return network.act(observation)
         given = isinstance(observation, Tensor)
         observations = torch.as_tensor(observation, device=self.genes.device)
@@ -121,13 +125,21 @@ class HebbianPolicy(nn.Module):
         Args:
             modulator: the signal that came of the last action, such as the reward: a number for one lifetime; for n
                 lifetimes n of them (a tensor lets gradients flow). None or NaN for no update.
+
+        Raises:
+            ValueError: if there is another number of lifetimes than of signals.
         """
         if modulator is None or self.architecture.modulation != "reward":
             return
         if np.ndim(modulator) == 0:
             if self._network is not None:
                 self._network.learn(float(modulator))
-        elif self._lifetimes is not None:
+            elif self._lifetimes is not None:
+                raise ValueError("one signal for n lifetimes: give an array of n, even if n is 1")
+        elif self._lifetimes is None:
+            if self._network is not None:
+                raise ValueError(f"{len(modulator)} signals for a policy that lives one lifetime: give a number")
+        else:
             given = isinstance(modulator, Tensor)
             signals = modulator if given else torch.from_numpy(np.asarray(modulator, np.float64))  # None becomes NaN
             with torch.set_grad_enabled(given and torch.is_grad_enabled()):
@@ -141,7 +153,7 @@ class HebbianPolicy(nn.Module):
         return (self._newborn() if self._network is None else self._network).weights
 
     def _newborn(self) -> PlasticNetwork:
-        self._network = PlasticNetwork(self.architecture, self.genome)
+        self._network = PlasticNetwork(self.architecture, self._genome())
         self._network.reset(self._births)
         return self._network
 
@@ -184,7 +196,7 @@ class HebbianPolicy(nn.Module):
         observations = np.asarray(observation)[None] if single else np.asarray(observation)
         n = len(observations)
         network = self._predictor
-        network.genome = self.genome
+        network.genome = self._genome()
         starts = np.ones(n, bool) if state is None or episode_start is None else np.asarray(episode_start, bool)
         if state is not None and episode_start is None:
             starts[:] = False
@@ -201,14 +213,19 @@ class HebbianPolicy(nn.Module):
         return (np.asarray(actions[0]) if single else np.array(actions)), stacked
 
     def save(self, path: str | os.PathLike[str], **about: Any) -> None:
-        """Write the architecture, the genome and the environment's spec; never the weights of a lifetime."""
-        save_policy(
-            path,
-            self.architecture,
-            self.genome,
-            importable(self.env_spec).to_json() if self.env_spec else None,
-            **about,
-        )
+        """Write the architecture, the genome and the environment's spec; never the weights of a lifetime.
+
+        Raises:
+            ValueError: if the spec cannot be written, such as that of a wrapper around a function.
+        """
+        try:
+            spec = importable(self.env_spec).to_json() if self.env_spec else None
+        except TypeError as error:
+            raise ValueError(
+                f"the environment's spec cannot be written ({error}): set env_spec to None, or to that of the "
+                "environment without its wrappers"
+            ) from error
+        save_policy(path, self.architecture, self._genome(), spec, **about)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -73,7 +73,7 @@ class ProcessEvaluator:
         if not self._workers:
             raise RuntimeError("this evaluator is closed: make another")
         job = (population, task, generation, stream)
-        results = Results(task, len(population), generation, done)
+        results = Results(task, len(population), done)
         waiting, deaths = deque(range(len(population))), [0] * len(population)
         for number, worker in enumerate(self._workers):
             if worker.candidate is not None or not worker.process.is_alive():  # left over from an interrupted call

@@ -50,6 +50,11 @@ class Baseline:
     normalize: dict[str, Any] | None = None
     hyperparameters: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name in ("envs", "unseen"):
+            bodies = getattr(self, name)
+            object.__setattr__(self, name, (bodies,) if isinstance(bodies, str) else tuple(bodies))
+
     @property
     def frame_skip(self) -> int:
         """Steps of the world in a step of the policy."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from typing import Any
 
 import gymnasium as gym
@@ -47,14 +48,24 @@ def importable(spec: EnvSpec) -> EnvSpec:
     entry: Any = spec.entry_point
     if not callable(entry):
         return spec
-    if not entry.__qualname__.isidentifier():
+    if not getattr(entry, "__qualname__", "").isidentifier():
         raise ValueError(
-            f"the entry point of {spec.id} ({entry.__qualname__}) cannot be imported by files and worker processes: "
+            f"the entry point of {spec.id} ({entry!r}) cannot be imported by files and worker processes: "
             "define it at the top of a module"
         )
     named = copy.deepcopy(spec)
     named.entry_point = f"{entry.__module__}:{entry.__qualname__}"
     return named
+
+
+def find_spec(env: str | EnvSpec) -> EnvSpec:
+    """The spec of an ID; as in ``gymnasium.make`` it may name the module that registers it: "package:Env-v0"."""
+    if not isinstance(env, str):
+        return env
+    module, _, name = env.rpartition(":")
+    if module:
+        importlib.import_module(module)
+    return gym.spec(name)
 
 
 def register() -> None:

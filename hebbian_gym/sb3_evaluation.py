@@ -34,18 +34,23 @@ class Predicting(Protocol):
 
 
 class _InOrder(gym.Wrapper[Any, Any, Any, Any]):
-    """Resets with one seed after the other, and adds up each episode's progress."""
+    """Resets with one seed after the other, and adds up each episode's rewards and progress.
+
+    SB3's Monitor adds up rewards, too, but rounds the sum.
+    """
 
     def __init__(self, env: gym.Env[Any, Any], seeds: Sequence[int]) -> None:
         super().__init__(env)
-        self._seeds, self.distances = iter(seeds), list[float]()
+        self._seeds, self.scores, self.distances = iter(seeds), list[float](), list[float]()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self.scores.append(0.0)
         self.distances.append(0.0)
         return self.env.reset(seed=next(self._seeds, None), options=options)  # None: SB3 resets after the last, too
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
+        self.scores[-1] += float(reward)
         self.distances[-1] += float(info.get("reward_progress", np.nan))
         return observation, reward, terminated, truncated, info
 
@@ -108,6 +113,6 @@ def evaluate_all(
         venv = DummyVecEnv([lambda env=inner: Monitor(env)])  # type: ignore[misc]
         told = evaluate_policy(agent, venv, episodes, callback=after_step, return_episode_rewards=True)
         venv.close()
-        score, steps = np.array(told[0], np.float64), np.array(told[1])
+        score, steps = np.array(inner.scores[:episodes]), np.array(told[1])
         results[name] = Evaluation(score, score, np.array(inner.distances[:episodes]), steps)
     return results

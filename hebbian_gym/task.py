@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from .architecture import Array
 from .optimizers.base import Population
-from .registration import importable
+from .registration import find_spec, importable
 from .rollout import Episode
 
 BIRTHS = ("candidate", "pair", "generation")
@@ -45,12 +44,11 @@ class Task:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        envs = [self.envs] if isinstance(self.envs, str | EnvSpec) else self.envs
+        envs = [self.envs] if isinstance(self.envs, str | EnvSpec) else list(self.envs)
         for env in envs:
             if not isinstance(env, str | EnvSpec):
                 raise ValueError(f"envs must be IDs or EnvSpecs, not {env!r}")
-        specs = (gym.spec(env) if isinstance(env, str) else env for env in envs)
-        object.__setattr__(self, "envs", tuple(importable(spec) for spec in specs))
+        object.__setattr__(self, "envs", tuple(importable(find_spec(env)) for env in envs))
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more, not {self.seed}")
         if not self.envs or self.episodes < 1:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .architecture import Architecture, Array
 from .callbacks import Callback, CheckpointWriter, CSVWriter, HeldOut, save_best
-from .checkpoint import RUN, held, load
+from .checkpoint import RUN, as_saved, held, load, refuse_used
 from .evaluation import Evaluation, Evaluator, Evolvable, make_evaluator
 from .optimizers.base import Optimizer
 from .task import Task
@@ -93,10 +93,14 @@ def train(
         FileExistsError: if ``run_dir`` holds a run and ``resume`` is not set.
         RuntimeError: if another process trains in ``run_dir``, or more than half of a generation fails.
         FileNotFoundError: if there is nothing to resume.
-        ValueError: if the checkpoint is damaged, or of another network or task.
+        ValueError: if the checkpoint is damaged, or of another network or task; or for an impossible number.
     """
     if resume and run_dir is None:
         raise ValueError("to resume, say where the run is: run_dir")
+    for name, number in (("checkpoint_every", checkpoint_every), ("held_out_every", held_out_every),
+                         ("held_out_episodes", held_out_episodes)):  # fmt: skip
+        if number < 1:
+            raise ValueError(f"{name} must be 1 or more, not {number}")
     folder, opened = Path(run_dir) if run_dir is not None else None, Opened()
     if resume and folder is not None and not (folder / CHECKPOINT).is_file():
         raise FileNotFoundError(f"there is no file {folder / CHECKPOINT}")
@@ -134,7 +138,10 @@ def _generation(run: Run, done: Callable[[], None]) -> Evaluation:
     """One generation: ask, evaluate, tell."""
     begin = time.perf_counter()
     generation, population = run.optimizer.generation, run.optimizer.ask()
-    result = run.evaluator.evaluate(population, run.task, generation, done=done)
+    try:
+        result = run.evaluator.evaluate(population, run.task, generation, done=done)
+    except RuntimeError as error:
+        raise RuntimeError(f"generation {generation}: {error}") from error
     middle = time.perf_counter()
     if result.errors:
         log.warning("generation %d: %s", generation, result.losses)
@@ -167,12 +174,12 @@ def _open(policy: Evolvable, optimizer: Optimizer, task: Task, folder: Path, res
     """Begin a run in its folder, or bring the optimizer to where the one that is there stopped."""
     path = folder / CHECKPOINT
     if not resume:
-        if path.exists():
-            raise FileExistsError(f"{folder} already holds a run: resume it, or choose another folder")
+        refuse_used(folder)
         return Opened()
     meta, arrays = load(path, RUN)
     theirs = {"architecture": Architecture(**meta["architecture"]), "task": Task.from_json(meta["task"])}
-    for name, ours in (("architecture", policy.architecture), ("task", task)):
+    same_task = Task.from_json(as_saved(task.to_json()))  # a tuple among an environment's arguments is a list in files
+    for name, ours in (("architecture", policy.architecture), ("task", same_task)):
         if theirs[name] != ours:
             raise ValueError(f"{path} was made with another {name}: resume with the settings it began with")
     algorithm = type(optimizer).__name__

@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from matplotlib.figure import Figure
 
 import hebbian_gym as hg
@@ -76,3 +77,20 @@ def test_a_composed_frame_keeps_the_environments_picture(network):
 def test_a_film_needs_a_known_ending(network, tmp_path):
     with pytest.raises(ValueError, match=r"\.mp4 or \.gif"):
         film("CartPole-v1", network, tmp_path / "film.txt")
+
+
+def test_a_lifetime_without_weights_and_one_without_hidden_layers() -> None:
+    with gym.make("CartPole-v1") as env:
+        policy = hg.HebbianPolicy.for_env(env, hidden=())
+        network = hg.PlasticNetwork(policy.architecture, policy.genome)
+        assert lifetime_figure(record_lifetime(env, network, weights_at=(-1,))).axes[0].images
+        with pytest.raises(ValueError, match="record it with weights_at"):
+            lifetime_figure(record_lifetime(env, network))
+
+
+def test_a_film_of_an_environment_with_an_unknown_argument_is_refused(network, tmp_path):
+    spec = gym.spec("CartPole-v1")
+    spec = EnvSpec.from_json(spec.to_json())
+    spec.kwargs = {"nonsense": 1}
+    with pytest.raises(ValueError, match="could not be made"):
+        film(spec, network, tmp_path / "film.gif")

@@ -326,6 +326,12 @@ def test_warming_up_is_taking_zero_actions(make: Make, id_: str, steps: int) -> 
         assert cooler[4] == warmer[4]
 
 
+def test_numbers_may_be_numpys(make: Make) -> None:
+    damage = {"left_front": 0.5}
+    theirs = make("AntDamaged-v0", damage={"left_front": np.float32(0.5)}, warm_up_steps=np.int64(3))
+    same_bits(episode(theirs, 0), episode(make("AntDamaged-v0", damage=damage, warm_up_steps=3), 0))
+
+
 def test_warm_up_is_40_steps_by_default(make: Make) -> None:
     same_bits(episode(make("AntUndamaged-v0"), 0), episode(make("AntUndamaged-v0", warm_up_steps=40), 0))
 

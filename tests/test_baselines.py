@@ -391,7 +391,7 @@ def test_a_policy_has_the_lifetimes_that_evaluate_gives_it(name, env):
     policy = kind.for_env(env, hidden=(4,), seed=1)
     ours, theirs = evaluate_all({name: policy}, env, 5, seed=2)[name], hg.evaluate(policy, env, 5, seed=2)
     np.testing.assert_array_equal(ours.steps, theirs.steps)
-    np.testing.assert_allclose(ours.score, theirs.score, rtol=0, atol=1e-6)  # Monitor rounds to 6 digits
+    np.testing.assert_array_equal(ours.score, theirs.score)
     np.testing.assert_array_equal(ours.distance, theirs.distance)
     assert len(np.unique(ours.score)) == 5
 
@@ -400,7 +400,7 @@ def test_the_walker_has_the_distance_that_evaluate_gives_it():
     policy, body = hg.load_pretrained("ant-hebbian"), "AntDamagedLeftFront-v0"
     ours, theirs = evaluate_all({"": policy}, body, 1)[""], hg.evaluate(policy, body, 1)
     np.testing.assert_array_equal(ours.distance, theirs.distance)
-    np.testing.assert_allclose(ours.score, theirs.score, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(ours.score, theirs.score)
 
 
 def test_scores_are_those_of_a_loop_written_out():
@@ -643,3 +643,32 @@ def test_the_example_prints_both_on_seen_and_unseen_bodies(capsys, monkeypatch):
     text = capsys.readouterr().out
     for word in ("PPO", "ant-hebbian", "AntDamagedLeftFront-v0, unseen", "distance (m)"):
         assert word in text
+
+
+def test_scores_that_are_distances_are_called_so():
+    contenders = [Contender("walker", hg.load_pretrained("ant-hebbian"))]
+    assert compare(contenders, "hebbian_gym:AntUndamaged-v0", episodes=1).unit == "distance (progress units)"
+    pushed = compare([Contender("pushed", hg.HebbianPolicy.for_env("Push-v0", hidden=(2,)))], "Push-v0", episodes=1)
+    assert pushed.unit == "score"
+    ax = Figure().subplots()
+    plot_comparison(ax, pushed)
+    assert ax.get_ylabel() == "score"
+
+
+def test_a_curve_knows_its_bodies_and_nothing_else(tmp_path):
+    (tmp_path / "log.csv").write_text(
+        "time/env_steps,time/seconds,held_out/fitness,held_out/best,held_out/lost,held_out/Push\n9,1.0,1.0,1.0,0,2.0\n"
+    )
+    assert list(read_curve(tmp_path).scores) == ["Push"]
+
+
+def test_a_recipe_takes_one_body():
+    assert dataclasses.replace(TINY, envs="Push-v0").envs == ("Push-v0",)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.npz", "model.zip"])
+def test_training_refuses_a_folder_with_files_of_another_run(tmp_path, name):
+    (tmp_path / name).write_bytes(b"precious")
+    with pytest.raises(FileExistsError, match=f"already holds a run .{name}."):
+        train(tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == [name]

@@ -475,6 +475,11 @@ def test_a_closed_env_goes_at_once_with_its_maps_and_can_be_reset_until_then() -
         gc.enable()
 
 
+def test_numbers_may_be_numpys(make: Make) -> None:
+    theirs = make(size=np.int64(40), frame_skip=np.int32(2), frame_stack=np.int64(2))
+    same_episodes(episode(theirs, 0), episode(make(size=40, frame_skip=2, frame_stack=2), 0))
+
+
 def test_another_seed_gives_another_track(make: Make) -> None:
     env = make()
     first, second = (env.reset(seed=seed)[0] for seed in (0, 1))

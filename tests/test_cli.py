@@ -1,5 +1,6 @@
 """The command line, as a user types it."""
 
+import csv
 import json
 import os
 import shutil
@@ -120,6 +121,33 @@ def test_resume_goes_on_to_the_same_end_as_a_straight_run(evolved, tmp_path):
     told = run("train", "--resume", tmp_path / "straight", "--workers", 1, "--score", 0)
     assert "no generation was left to evolve: --generations N" in " ".join(told.split())
     assert (tmp_path / "halves" / "log.csv").read_text() == written
+
+
+def test_a_resumed_run_keeps_what_it_was_told(tmp_path):
+    run(*CARTPOLE, "--generations", 2, "--run-dir", tmp_path)  # --held-out-every 2
+    run("train", "--resume", tmp_path, "--generations", 4, "--workers", 1, "--score", 0)
+    assert json.loads((tmp_path / "config.json").read_text())["preset"]["generations"] == 4
+    rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
+    assert [bool(row["held_out/fitness"]) for row in rows] == [False, True, False, True]
+
+
+def test_a_policy_is_given_by_file_by_folder_or_by_name(evolved, tmp_path):
+    for policy, out in ((evolved / "policy.npz", "file.json"), (evolved, "folder.json")):
+        run("evaluate", policy, "--episodes", 2, "--workers", 1, "--json", tmp_path / out)
+    by_file, by_folder = (json.loads((tmp_path / out).read_text())["results"] for out in ("file.json", "folder.json"))
+    assert by_file == by_folder
+    (tmp_path / "ant-hebbian").mkdir()  # a folder of that name hides no ready-evolved policy
+    assert "AntUndamaged" in run("evaluate", "ant-hebbian", "--episodes", 1, "--workers", 1, cwd=tmp_path)
+
+
+def test_compare_takes_paths_with_an_equals_sign_and_checks_the_picture_first(evolved, tmp_path):
+    shutil.copytree(evolved, tmp_path / "lr=0.1")
+    options = ["--seen", "CartPole-v1", "--episodes", 1, "--out", tmp_path / "new" / "compare.png"]
+    printed = run("compare", "lr=0.1", "named=lr=0.1", *options, cwd=tmp_path)
+    assert "named" in printed
+    assert (tmp_path / "new" / "compare.png").exists()
+    told = run("compare", evolved, *options[:-1], "compare.doc", status=2, cwd=tmp_path)
+    assert "a picture is written as one of" in told
 
 
 def test_evaluate_writes_every_episode(evolved, tmp_path):

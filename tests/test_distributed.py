@@ -276,7 +276,7 @@ def test_a_lost_node_loses_no_candidate(nodes, judge):
 
 
 def test_a_candidate_that_always_ends_its_worker_is_lost_and_told(judge):
-    with pytest.raises(RuntimeError, match=r"of generation 7 failed; candidate \d so:\nit ended 3 workers, the last"):
+    with pytest.raises(RuntimeError, match=r"candidates failed; candidate \d so:\nit ended 3 workers, the last"):
         judge.evaluate(copies(1), Task(probe("exit")), generation=7)
     assert np.isfinite(judge.evaluate(copies(2), Task(probe())).score).all()
 

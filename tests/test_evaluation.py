@@ -315,9 +315,7 @@ def test_a_generation_that_mostly_fails_comes_with_its_traceback_and_the_evaluat
     candidates = Copies(np.zeros(0), 4)
     with make_evaluator(STATIC, workers) as evaluator:
         expected = evaluator.evaluate(candidates, Task(probe()))
-        with pytest.raises(
-            RuntimeError, match=r"3 of 4 candidates of generation 5 failed; candidate \d so:\n"
-        ) as failure:
+        with pytest.raises(RuntimeError, match=r"3 of 4 candidates failed; candidate \d so:\n") as failure:
             evaluator.evaluate(candidates, Task(probe("error")), generation=5)
         assert re.search(
             r"test_evaluation.py\", line \d+, in step(.|\n)*ArithmeticError: the probe", str(failure.value)
@@ -526,3 +524,10 @@ def test_the_optimizers_populations_are_evaluated_as_they_are():
         together = serial.evaluate(es.ask(), task, 2)
         alone = [serial.candidate(es.ask(), task, 2, TRAINING, i)[0][0].score for i in (3, 1, 2, 0)]
     np.testing.assert_array_equal(together.score.ravel()[[3, 1, 2, 0]], alone)
+
+
+def test_an_id_may_name_the_module_that_registers_it():
+    task = Task(id_ for id_ in ["hebbian_gym:AntUndamaged-v0", "CartPole-v1"])
+    assert [spec.id for spec in task.specs] == ["AntUndamaged-v0", "CartPole-v1"]
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        Task("no_such_module:CartPole-v1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from hebbian_gym.experiments import (
     line_following_plots,
     reproduce,
 )
+from hebbian_gym.experiments.common import in_parallel
 from hebbian_gym.experiments.line_following_acceptance import paired_test, sign_test
 from hebbian_gym.experiments.line_following_lives import EVERY, REFLEX, RULES, TRACKS, WATCHED, Budget, Life, live
 
@@ -210,6 +212,26 @@ def test_reproduce_writes_picture_and_data(
         assert written["experiment"] == name
         assert written["data"] == outcomes[name].data
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_runs(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(line_following, "success", lambda settings: pytest.fail("it ran"))
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        reproduce("line-following-success", tmp_path / "file", Settings())
+
+
+def _touch(path: Path) -> None:
+    if path.name == "0":
+        raise ValueError("job 0 failed")
+    time.sleep(0.2)
+    path.touch()
+
+
+def test_a_job_that_fails_is_told_before_all_others_have_run(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="job 0 failed"):
+        in_parallel(_touch, [tmp_path / str(job) for job in range(60)], Settings(workers=2))
+    assert len(list(tmp_path.iterdir())) < 59
 
 
 def test_an_unknown_name_is_told(tmp_path: Path) -> None:

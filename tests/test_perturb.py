@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -296,3 +297,11 @@ def test_impossible_numbers_are_refused() -> None:
         DisableActuators(Recorder(), [3], 0)
     with gym.make("CartPole-v1") as env, pytest.raises(ValueError, match=r"a Box of shape \(n,\), not Discrete"):
         DisableActuators(env, [0], 0)
+
+
+def test_actuators_may_come_from_an_iterator() -> None:
+    base = Recorder()
+    env = DisableActuators(base, itertools.chain([0], [2]), at=0)
+    env.reset()
+    env.step(np.ones(3, np.float32))
+    np.testing.assert_array_equal(base.seen[-1], [0, 1, 0])

@@ -387,3 +387,47 @@ def test_a_missing_file_is_named(tmp_path, name):
 def test_a_static_policy_does_not_load_one_that_learns(saved):
     with pytest.raises(ValueError, match=r"HebbianPolicy"):
         StaticPolicy.load(saved[1])
+
+
+def test_a_genome_that_was_read_stays_as_it_was():
+    policy = tiny()
+    before, kept = policy.genome, policy.genome.copy()
+    policy.genome = np.zeros(100)
+    np.testing.assert_array_equal(before, kept)
+
+
+def test_a_signal_of_another_number_of_lifetimes_is_refused():
+    policy = tiny(modulation="reward")
+    policy.act(observe(1)[0])
+    with pytest.raises(ValueError, match="lives one lifetime: give a number"):
+        policy.learn(np.array([1.0]))
+    policy.reset(0)
+    policy.act(observe(1))
+    with pytest.raises(ValueError, match="give an array of n, even if n is 1"):
+        policy.learn(1.0)
+
+
+def test_a_policy_for_a_wrapper_around_a_function_says_how_to_save_it(tmp_path):
+    env = gym.wrappers.TransformObservation(gym.make("CartPole-v1"), lambda seen: seen / 10, None)
+    policy = HebbianPolicy.for_env(env)
+    with pytest.raises(ValueError, match="set env_spec to None"):
+        policy.save(tmp_path / "policy.npz")
+    policy.env_spec = None
+    policy.save(tmp_path / "policy.npz", episodes=np.int64(3))
+
+
+@pytest.mark.parametrize(
+    ("env", "cure"),
+    [
+        (gym.make_vec("CartPole-v1", 2, "sync"), "an environment, one of those in a vector environment"),
+        (DummyVecEnv([lambda: gym.make("CartPole-v1")]), "an environment, one of those in a vector environment"),
+    ],
+)
+def test_a_vector_environment_is_no_environment(env, cure):
+    with pytest.raises(ValueError, match=cure):
+        HebbianPolicy.for_env(env)
+
+
+def test_an_action_without_an_axis_is_refused():
+    with pytest.raises(ValueError, match="a Box with an axis"):
+        Architecture.for_spaces(Box(-1, 1, (3,)), Box(-1, 1, ()))

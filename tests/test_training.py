@@ -147,7 +147,9 @@ def test_a_mean_that_only_an_earlier_session_saw_does_not_count(tmp_path):
 def test_a_fresh_run_refuses_a_folder_that_holds_one(tmp_path):
     evolve(tmp_path, 1)
     before = (tmp_path / "log.csv").read_bytes()
-    with pytest.raises(FileExistsError, match="already holds a run: resume it, or choose another folder"):
+    with pytest.raises(
+        FileExistsError, match=r"already holds a run .checkpoint.npz, policy.npz.: resume it, or choose"
+    ):
         evolve(tmp_path, 2)
     assert (tmp_path / "log.csv").read_bytes() == before
 
@@ -464,3 +466,77 @@ def test_an_evaluator_of_ones_own_is_used_and_left_open(tmp_path):
     assert own.calls >= 2
     assert not own.closed
     own.close()
+
+
+class Wide(Hill):
+    """A hill whose arguments are not what JSON gives back."""
+
+    def __init__(self, size=()):
+        super().__init__()
+
+
+def test_a_run_whose_environment_takes_a_tuple_can_be_resumed(tmp_path):
+    task = Task(EnvSpec("Wide-v0", entry_point=f"{__name__}:Wide", kwargs={"size": (3, 1)}))
+    straight = evolve(tmp_path / "straight", 4, task=task)
+    evolve(tmp_path / "halves", 2, task=task)
+    assert_same(evolve(tmp_path / "halves", 4, task=task, resume=True), straight)
+
+
+def test_numpys_numbers_are_settings_like_pythons(tmp_path):
+    policy = Seed(ARCHITECTURE, random_genome(ARCHITECTURE))
+    for folder, number, sigma in (("python", int, float), ("numpy", np.int64, np.float64)):
+        es = OpenAIES(policy.genome, SIZE, sigma=sigma(0.1), seed=number(1))
+        evolve(tmp_path / folder, 2, es=es, task=Task(HILL, seed=number(3)))
+    assert rows(tmp_path / "python") == rows(tmp_path / "numpy")
+
+
+@pytest.mark.parametrize("name", ["checkpoint_every", "held_out_every", "held_out_episodes"])
+def test_an_impossible_number_is_refused_before_anything_is_evaluated(tmp_path, name):
+    before = Hill.resets
+    with pytest.raises(ValueError, match=f"{name} must be 1 or more, not 0"):
+        evolve(tmp_path, 2, **{name: 0})
+    assert Hill.resets == before
+
+
+@pytest.mark.parametrize("name", ["policy.npz", "model.zip"])
+def test_a_fresh_run_refuses_a_folder_with_files_of_another(tmp_path, name):
+    (tmp_path / name).write_bytes(b"precious")
+    with pytest.raises(FileExistsError, match=f"already holds a run .{name}."):
+        evolve(tmp_path, 2)
+    assert (tmp_path / name).read_bytes() == b"precious"
+
+
+class Fragile(Hill):
+    """Raises in lifetimes that evolution does not live: those of the held-out evaluation."""
+
+    training = True
+
+    def step(self, action):
+        if not Fragile.training:
+            raise ArithmeticError("blown up")
+        return super().step(action)
+
+
+def test_a_held_out_evaluation_that_fails_ends_no_run(tmp_path, monkeypatch, caplog):
+    evaluate = SerialEvaluator.evaluate
+
+    def watched(self, population, task, generation=0, **options):
+        Fragile.training = "stream" not in options
+        return evaluate(self, population, task, generation, **options)
+
+    monkeypatch.setattr(SerialEvaluator, "evaluate", watched)
+    run = evolve(tmp_path, 4, task=Task(EnvSpec("Fragile-v0", entry_point=f"{__name__}:Fragile")))
+    assert run.optimizer.generation == 4
+    assert run.best is None
+    assert "held-out births, generation 3: 2 of 2 candidates failed" in caplog.text
+    assert rows(tmp_path)[2]["held_out/lost"] == "2"
+
+
+def test_a_generation_that_fails_is_named():
+    task = Task(EnvSpec("Fragile-v0", entry_point=f"{__name__}:Fragile"))
+    Fragile.training = False
+    try:
+        with pytest.raises(RuntimeError, match="generation 0: 4 of 6 candidates failed"):
+            evolve(None, 1, task=task)
+    finally:
+        Fragile.training = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -128,7 +129,7 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
             raise ValueError(f'reward must be "distance" or "bullet", not {reward!r}')
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f'render_mode must be "rgb_array", "human" or None, not {render_mode!r}')
-        if not isinstance(warm_up_steps, int) or warm_up_steps < 0:
+        if not isinstance(warm_up_steps, int | np.integer) or warm_up_steps < 0:
             raise ValueError(f"warm_up_steps must be a whole number, 0 or more, not {warm_up_steps!r}")
         self.action_space = spaces.Box(-1.0, 1.0, (8,), np.float32)
         self.observation_space = spaces.Box(-state.OBSERVATION_BOUND, state.OBSERVATION_BOUND, (28,), np.float32)
@@ -136,10 +137,11 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
         self.random_damage = damage == "random"
         self.damage = {} if self.random_damage else _checked(damage)
         self._bullet_reward = reward == "bullet"
-        self._warm_up_steps = warm_up_steps
+        self._warm_up_steps = int(warm_up_steps)
         self._early_stop, self._mortal = early_stop, warm_up_steps == 0
         self._size = (width, height)
-        if render_mode == "human" and not os.environ.get("DISPLAY"):  # Bullet would end the whole process
+        headless = sys.platform.startswith("linux") and not os.environ.get("DISPLAY")
+        if render_mode == "human" and headless:  # Bullet would end the whole process
             raise RuntimeError('Bullet needs a display to open its window; on a machine without one use "rgb_array"')
         with quiet():
             self._client = pybullet.connect(pybullet.GUI if render_mode == "human" else pybullet.DIRECT)
@@ -305,7 +307,11 @@ def _checked(damage: Mapping[str, float] | str | None) -> dict[str, float]:
     for leg, fraction in (damage or {}).items():
         if leg not in LEGS:
             raise ValueError(f"unknown leg {leg!r}: the legs are {', '.join(LEGS)}")
-        if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0.0 <= fraction <= 1.0:
+        if (
+            isinstance(fraction, bool)
+            or not isinstance(fraction, int | float | np.number)
+            or not 0.0 <= fraction <= 1.0
+        ):
             raise ValueError(f"{leg} must keep a fraction in [0, 1] of its lower segment, not {fraction!r}")
     return {leg: float(fraction) for leg, fraction in (damage or {}).items()}
 

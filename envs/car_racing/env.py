@@ -116,9 +116,9 @@ class CarRacingEnv(CarRacing):
         if dtype not in DTYPES:
             raise ValueError(f'dtype must be "float32" or "uint8", not {dtype!r}')
         for name, count in (("frame_skip", frame_skip), ("frame_stack", frame_stack)):
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
                 raise ValueError(f"{name} must be a whole number, 1 or more, not {count!r}")
-        if not isinstance(lap_complete_percent, float | int) or not 0.0 <= lap_complete_percent <= 1.0:
+        if not isinstance(lap_complete_percent, int | float | np.number) or not 0.0 <= lap_complete_percent <= 1.0:
             raise ValueError(f"lap_complete_percent is a fraction in [0, 1], not {lap_complete_percent!r}")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f'render_mode must be "rgb_array", "human" or None, not {render_mode!r}')
@@ -247,12 +247,12 @@ class CarRacingEnv(CarRacing):
 
 def _checked_size(size: Any) -> tuple[int, int]:
     """Height and width, or ValueError."""
-    both = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, tuple | list) else ()
-    if len(both) != 2 or not all(isinstance(n, int) and SMALLEST <= n <= LARGEST for n in both):
+    both = (size, size) if isinstance(size, int | np.integer) else tuple(size) if isinstance(size, tuple | list) else ()
+    if len(both) != 2 or not all(isinstance(n, int | np.integer) and SMALLEST <= n <= LARGEST for n in both):
         raise ValueError(
             f"size must be a number of pixels from {SMALLEST} to {LARGEST}, or (height, width) of such, not {size!r}"
         )
-    return both
+    return int(both[0]), int(both[1])
 
 
 def _checked_action(action: Any) -> np.ndarray:

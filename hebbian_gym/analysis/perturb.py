@@ -224,15 +224,16 @@ class DisableActuators(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
     """
 
     def __init__(self, env: gym.Env[Any, Any], actuators: Sequence[int], at: int) -> None:
-        gym.utils.RecordConstructorArgs.__init__(self, actuators=list(actuators), at=at)
+        actuators = [int(actuator) for actuator in actuators]
+        gym.utils.RecordConstructorArgs.__init__(self, actuators=actuators, at=at)
         super().__init__(env)
         space = env.action_space
         if not isinstance(space, gym.spaces.Box) or len(space.shape) != 1:
             raise ValueError(f"actuators can be disabled where actions are a Box of shape (n,), not {space}")
         if not all(0 <= actuator < space.shape[0] for actuator in actuators):
-            raise ValueError(f"actuators must be in 0 to {space.shape[0] - 1}, not {list(actuators)}")
+            raise ValueError(f"actuators must be in 0 to {space.shape[0] - 1}, not {actuators}")
         _check_step("at", at)
-        self._actuators, self._at, self._steps = list(actuators), at, 0
+        self._actuators, self._at, self._steps = actuators, at, 0
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Start a new episode, all actuators whole."""

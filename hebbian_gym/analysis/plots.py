@@ -70,13 +70,15 @@ def lifetime_figure(life: Lifetime, title: str = "") -> Figure:
 
     Each picture has its own grey scale (dark negative, light positive); its largest absolute weight stands below it.
     """
+    if not life.weights:
+        raise ValueError("the lifetime was recorded without weights: record it with weights_at=(-1, ...)")
     steps, layers = sorted(life.weights), len(next(iter(life.weights.values())))
     figure = Figure(figsize=(3.2 * len(steps), 5.6), layout="constrained")
     above, below = np.ravel(np.array(figure.subfigures(2, 1, height_ratios=(3, 1.6)), dtype=object))
     panels = np.ravel(np.array(above.subfigures(1, len(steps)), dtype=object))
     for number, (step, panel) in enumerate(zip(steps, panels, strict=True)):
         widths = [min(layer.shape) for layer in life.weights[step]]
-        axes = panel.subplots(1, layers, width_ratios=np.sqrt(widths))
+        axes = panel.subplots(1, layers, width_ratios=np.sqrt(widths), squeeze=False)[0]
         plot_weights(axes, life.weights[step])
         panel.suptitle(f"{chr(65 + number)}: {'at birth' if step < 0 else f'after step {step + 1}'}", fontsize=10)
         for ax, layer in zip(axes, life.weights[step], strict=True):

@@ -10,7 +10,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
+from ..evaluation import make_body
 from ..network import PlasticNetwork
+from ..registration import find_spec
 from .lifetime import Lifetime, record_lifetime
 from .plots import colour
 
@@ -44,12 +46,12 @@ def film(
         done: called after each step.
 
     Raises:
-        ValueError: for another ending.
+        ValueError: for another ending, or if the environment does not know an argument.
     """
     if Path(path).suffix not in SUFFIXES:
         raise ValueError(f"a film is written as {' or '.join(SUFFIXES)}, not {Path(path).name}")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with gym.make(env, render_mode="rgb_array", disable_env_checker=True) as made:
+    with make_body(gym.make, find_spec(env), False, render_mode="rgb_array", disable_env_checker=True) as made:
         life = record_lifetime(made, network, env_seed, birth_seed, frame_every=FRAME_EVERY, draw=compose, done=done)
         fps = made.metadata.get("render_fps", 30) / FRAME_EVERY
     height, width = (2 * (size // 2) for size in life.frames[0].shape[:2])  # video codecs want even sizes

@@ -65,20 +65,25 @@ def compare(
     if not seen:
         seen, unseen = [*ANT_BODIES], unseen or [UNSEEN_ANT]
     unseen = unseen or []
-    named = [contender.rpartition("=") for contender in contenders]
-    loaded = [load_contender(where, name or where) for name, _, where in named]
+    named = [("", each) if Path(each).exists() else each.partition("=")[::2] for each in contenders]
+    loaded = [load_contender(where or name, name or where) for name, where in named]
     lives = len(loaded) * len([*seen, *unseen]) * episodes
+    if out:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8, 4), layout="constrained")
+        if out.suffix[1:] not in (known := figure.canvas.get_supported_filetypes()):
+            raise ValueError(f"a picture is written as one of {', '.join(known)}, not {out.name}")
+        out.parent.mkdir(parents=True, exist_ok=True)
     with Counter(console, f"{lives} episodes", lives, "episodes") as count:
         comparison = compare(loaded, seen, unseen, episodes, seed, count)
     console.print(comparison_table(comparison))
     if json_file:
         write_json(json_file, comparison.to_json())
     if out:
-        from matplotlib.figure import Figure
-
         from ..analysis.comparison import draw_comparison
 
-        figure = Figure(figsize=(8, 6.5 if comparison.curves() else 4), layout="constrained")
+        figure.set_size_inches(8, 6.5 if comparison.curves() else 4)
         draw_comparison(figure, comparison)
         figure.savefig(out, dpi=150)
         console.print(f"{out}", highlight=False)

@@ -76,23 +76,26 @@ def _spread(values: Any, digits: int = 0) -> str:
 
 
 def policy_file(policy: str) -> Path:
-    """The file of a policy that is given by its path or, if there is no such file, by its name."""
+    """The file of a policy that is given by its path, by its run's folder or, if there is neither, by its name."""
     from ..pretrained import pretrained_path
 
-    is_path = Path(policy).exists() or Path(policy).suffix
-    return Path(policy) if is_path else pretrained_path(policy)
+    path = Path(policy)
+    if (path / "policy.npz").is_file():
+        return path / "policy.npz"
+    return path if path.is_file() or path.suffix else pretrained_path(policy)
 
 
 def find_body(env: str | None, kwargs: str | None, policy: str, meta: dict[str, Any]) -> EnvSpec:
     """The environment of that name, or the policy's own, with these arguments."""
     import copy
 
-    import gymnasium as gym
     from gymnasium.envs.registration import EnvSpec
+
+    from ..registration import find_spec
 
     if env is None and not meta["env"]:
         raise ValueError(f"{policy} does not say which environment it is for: name one with --env")
-    spec = copy.deepcopy(EnvSpec.from_json(meta["env"]) if env is None else gym.spec(env))
+    spec = copy.deepcopy(EnvSpec.from_json(meta["env"]) if env is None else find_spec(env))
     spec.kwargs = {**spec.kwargs, **json_object("--env-kwargs", kwargs)}
     return spec
 

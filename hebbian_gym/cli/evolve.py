@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..evaluation import Evaluator
     from ..presets import Preset
 
+HELD_OUT_EVERY = 10  # generations
 START = "start.npz"  # the genome that a run began with, if it was given one
 
 
@@ -62,7 +63,9 @@ def train(
         float, typer.Option(help="Seconds after which a worker that is still at one candidate is replaced.")
     ] = 600.0,
     checkpoint_every: Annotated[int, typer.Option(help="Generations between checkpoints.", min=1)] = 1,
-    held_out_every: Annotated[int, typer.Option(help="Generations between held-out evaluations.", min=1)] = 10,
+    held_out_every: Annotated[
+        int | None, typer.Option(help="Generations between held-out evaluations. Default: 10.", min=1)
+    ] = None,
     score: Annotated[
         int, typer.Option(help="At the end, score the best mean over so many lifetimes, without early stop.", min=0)
     ] = 100,
@@ -82,8 +85,9 @@ def train(
         if given := [option for option, value in told.items() if value not in (None, [])]:
             raise ValueError(f"a run goes on with the settings it began with: leave out {', '.join(given)}")
         config = read_config(resume)
+        held_out_every = held_out_every or config.get("held_out_every")
         chosen, seed, run_dir = Preset(**config["preset"]), config["seed"], resume
-        start = str(resume / START) if (resume / START).exists() else None
+        start = str(resume / START) if config.get("start") else None
     else:
         preset = preset or ("hebbian" if env else "ant-hebbian")
         chosen = get_preset(preset)
@@ -93,7 +97,7 @@ def train(
     if generations is not None:
         chosen = dataclasses.replace(chosen, generations=generations)
     evaluator = {"workers": workers, "timeout": timeout, "ray_address": ray_address}
-    every = {"checkpoint_every": checkpoint_every, "held_out_every": held_out_every}
+    every = {"checkpoint_every": checkpoint_every, "held_out_every": held_out_every or HELD_OUT_EVERY}
     evolve(chosen, seed or 0, run_dir, resume is not None, evaluator, every, start, tensorboard)
     if score and (run_dir / "policy.npz").exists():
         bodies = [find_body(name, None, "", {}) for name in chosen.envs]
@@ -115,11 +119,14 @@ def evolve(
 
     def begin(architecture: Architecture) -> Evaluator:
         made = make_evaluator(architecture, **evaluator)
-        if not resume:
+        if resume:
+            config = read_config(run_dir)  # of which only these two may be others now, and hold from here on
+        else:
             if start is not None:
                 save_policy(run_dir / START, architecture, policy.genome)
-            config = {"preset": dataclasses.asdict(preset), "seed": seed, "start": start}
-            write_json(run_dir / CONFIG, {**config, "command": shlex.join(["hebbian-gym", *sys.argv[1:]])})
+            config = {"seed": seed, "start": start, "command": shlex.join(["hebbian-gym", *sys.argv[1:]])}
+        config |= {"preset": dataclasses.asdict(preset), "held_out_every": every["held_out_every"]}
+        write_json(run_dir / CONFIG, config)
         return made
 
     callbacks: list[Callback] = [TensorBoard(run_dir / "tensorboard")] if tensorboard else []

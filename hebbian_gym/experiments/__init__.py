@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -141,10 +142,12 @@ def reproduce(name: str, out: Path, settings: Settings) -> Outcome:
     """
     if name not in EXPERIMENTS:
         raise ValueError(f"unknown experiment {name!r}: choose from {', '.join(EXPERIMENTS)}")
-    outcome = EXPERIMENTS[name].run(settings)
     out.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=out):  # a folder that cannot be written to is to be told now, not hours later
+        pass
+    outcome = EXPERIMENTS[name].run(settings)
+    outcome.figure.savefig(out / f"{name}.png", dpi=150)
     about = {"experiment": name, "budget": settings.budget, "seed": settings.seed, "summary": outcome.summary}
     text = json.dumps({**about, "data": outcome.data}, indent=1, allow_nan=False)
     (out / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    outcome.figure.savefig(out / f"{name}.png", dpi=150)
     return outcome

@@ -49,8 +49,13 @@ def in_parallel(function: Callable[[Job], Result], jobs: Sequence[Job], settings
         return results
     with ProcessPoolExecutor(min(settings.workers, len(jobs)), get_context("spawn"), one_thread) as pool:
         futures = [pool.submit(function, job) for job in jobs]
-        for done, _ in enumerate(as_completed(futures), 1):
-            settings.progress(done / len(jobs))
+        try:
+            for done, future in enumerate(as_completed(futures), 1):
+                future.result()  # a job that failed is told at once
+                settings.progress(done / len(jobs))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
         return [future.result() for future in futures]
 
 
