@@ -255,8 +255,8 @@ def judge_versions(runs: Data, quick: bool) -> list[str]:
 # Figure 9: births
 
 BIRTHS: dict[str, tuple[str, dict[str, Any]]] = {
-    "random initial weights": ("ant-hebbian", {}),
-    "co-evolved initial weights": ("ant-hebbian", {"initial_weights": "evolved"}),
+    "random initial weights": ("ant-hebbian-quick", {}),
+    "co-evolved initial weights": ("ant-hebbian-quick", {"initial_weights": "evolved"}),
 }
 BIRTH_BUDGETS = {"quick": Budget(2, 40, 24, 1_500_000, 5), "full": Budget(3, 500, 300, None, 100)}
 
@@ -266,7 +266,7 @@ def births(settings: Settings) -> Outcome:
     require_matplotlib()
     data = _evolve_all(BIRTHS, BIRTH_BUDGETS, settings)
     runs = data["runs"]
-    summary = [*_tell_budget(data, "ant-hebbian", 500), *_tell_ends(runs), judge_births(runs, settings.quick)]
+    summary = [*_tell_budget(data, "ant-hebbian-quick", 500), *_tell_ends(runs), judge_births(runs, settings.quick)]
     return Outcome(data, draw(runs, "progress units"), summary)
 
 
