@@ -242,6 +242,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory, progress: dict[str, list[
     folder = tmp_path_factory.mktemp("pretrained")
     for name in ("ant-hebbian", "car-hebbian"):
         shutil.copy(FOLDER / f"{name}.npz", folder)
+    shutil.copy(FOLDER / "ant-hebbian.npz", folder / "ant-hebbian-again.npz")  # shown once, under its first name
     hg.StaticPolicy.for_env(ANT, hidden=(4,), seed=1).save(folder / "ant-static.npz")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hebbian_gym.pretrained.FOLDER", folder)

@@ -38,7 +38,8 @@ def training(settings: Settings) -> Outcome:
     names = pretrained_names()
     for done, name in enumerate(names, 1):
         if curve := curve_of(name):
-            data["rules"][name] = curve
+            if curve not in data["rules"].values():  # one run may ship under two names
+                data["rules"][name] = curve
         else:
             data["lacking"].append(name)
         settings.progress(done / len(names))

@@ -63,12 +63,17 @@ BUDGETS = {
 
 
 def shipped(env_id: str) -> dict[str, bool]:
-    """Ready-evolved rules for an environment's class, and whether their weights learn; those that do come first."""
-    found = {}
+    """Ready-evolved rules for an environment's class, and whether their weights learn; those that do come first.
+
+    One that ships under two names is there under the first.
+    """
+    found, genomes = {}, set()
     for name in pretrained_names():
-        architecture, _, meta = load_policy(pretrained_path(name))
-        if meta["env"] and EnvSpec.from_json(meta["env"]).entry_point == gym.spec(env_id).entry_point:
+        architecture, genome, meta = load_policy(pretrained_path(name))
+        known = genome.tobytes() in genomes
+        if not known and meta["env"] and EnvSpec.from_json(meta["env"]).entry_point == gym.spec(env_id).entry_point:
             found[name] = architecture.plasticity.delta is not None
+            genomes.add(genome.tobytes())
     if not found:
         raise ValueError(f"no ready-evolved rule for {env_id} is installed: evolve one, hebbian-gym train --help")
     return dict(sorted(found.items(), key=lambda item: not item[1]))
