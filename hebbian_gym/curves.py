@@ -83,6 +83,8 @@ def plot_curves(
         colours: of methods.
         unit: of the scores.
     """
+    from matplotlib.ticker import LogLocator, NullFormatter  # an extra, which whoever has axes has
+
     colours = colours or dict(zip(curves, cycle(COLOURS), strict=False))
     for name, seeds in curves.items():
         label = name
@@ -95,4 +97,7 @@ def plot_curves(
             )  # fmt: skip
             label = ""  # once in the legend
     ax.set(xlabel=UNITS[against][0], ylabel=f"{unit}\nheld out, seen bodies", xscale="log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.spines[["top", "right"]].set_visible(False)

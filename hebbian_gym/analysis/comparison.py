@@ -54,6 +54,7 @@ def plot_comparison(ax: Axes, comparison: Comparison) -> None:
         ax.plot(places, scores.ravel(), "o", color=colour, markersize=4, alpha=0.7)
     labels = [f"{body}\n({'seen' if body in comparison.seen else 'unseen'})" for body in comparison.bodies]
     ax.set_xticks(range(len(labels)), labels, fontsize=8)
+    ax.set_xlim(-0.6, len(labels) - 0.4)
     ax.set_ylabel(comparison.unit)
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     ax.spines[["top", "right"]].set_visible(False)
