@@ -298,7 +298,7 @@ def test_discrete_spaces_may_start_anywhere(start):
     [
         (Dict({"a": Box(-1, 1, (2,))}), Discrete(2), "observations must be a Box or Discrete"),
         (MultiDiscrete([2, 3]), Discrete(2), "observations must be a Box or Discrete"),
-        (Box(-1, 1, (2,)), MultiDiscrete([2, 3]), "actions must be a Box or Discrete"),
+        (Box(-1, 1, (2,)), MultiDiscrete([2, 3]), "actions must be a Box with an axis, or Discrete"),
     ],
 )
 def test_other_spaces_are_refused_with_the_cure(observation, action, named):
