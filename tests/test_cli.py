@@ -131,6 +131,14 @@ def test_a_resumed_run_keeps_what_it_was_told(tmp_path):
     assert [bool(row["held_out/fitness"]) for row in rows] == [False, True, False, True]
 
 
+def test_a_run_that_began_with_a_genome_is_resumed_without_its_file(evolved, tmp_path):
+    folder = tmp_path / "run"
+    run(*CARTPOLE, "--start", evolved, "--generations", 1, "--run-dir", folder)
+    (folder / "start.npz").unlink()
+    run("train", "--resume", folder, "--generations", 2, "--workers", 1, "--score", 0)
+    assert len((folder / "log.csv").read_text().splitlines()) == 3
+
+
 def test_a_policy_is_given_by_file_by_folder_or_by_name(evolved, tmp_path):
     for policy, out in ((evolved / "policy.npz", "file.json"), (evolved, "folder.json")):
         run("evaluate", policy, "--episodes", 2, "--workers", 1, "--json", tmp_path / out)

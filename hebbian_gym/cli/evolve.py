@@ -87,7 +87,8 @@ def train(
         config = read_config(resume)
         held_out_every = held_out_every or config.get("held_out_every")
         chosen, seed, run_dir = Preset(**config["preset"]), config["seed"], resume
-        start = str(resume / START) if config.get("start") else None
+        # One that an earlier run left there is none of this run's; and the checkpoint has all that a resume needs
+        start = str(resume / START) if config.get("start") and (resume / START).exists() else None
     else:
         preset = preset or ("hebbian" if env else "ant-hebbian")
         chosen = get_preset(preset)
