@@ -41,7 +41,7 @@ class HeldOut:
         task = replace(run.task, births="candidate")  # each copy is to have births and resets of its own
         try:
             result = run.evaluator.evaluate(Copies(mean, self.episodes), task, stream=HELD_OUT)
-        except RuntimeError as error:  # most of them failed: no reason to end a run whose candidates live
+        except RuntimeError as error:  # most lifetimes failed: no reason to end a run whose candidates live
             log.warning("held-out births, generation %d: %s", generation, error)
             return {"held_out/fitness": np.nan, "held_out/lost": self.episodes}
         if result.errors:

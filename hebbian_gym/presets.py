@@ -110,7 +110,7 @@ PRESETS: dict[str, Preset] = {
     "ant-hebbian": replace(_PAPER_WALKER, about="the best setting that we know for the ant, which is the paper's"),
     "ant-hebbian-paper": _PAPER_WALKER,
     "ant-hebbian-quick": Preset(
-        about="sooner on its feet, and worse on unseen bodies: 200 candidates, pairs share births, z-scores",
+        about="for fewer env-steps: 200 candidates, pairs share births, z-scores, smaller first genome and steps",
         envs=ANT_BODIES,
         generations=300,
         genome_scale=0.5,

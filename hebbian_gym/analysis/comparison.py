@@ -19,7 +19,7 @@ def draw_comparison(figure: Figure, comparison: Comparison) -> None:
 
     Args:
         figure: empty, to draw into.
-        comparison: from :func:`compare`.
+        comparison: from :func:`~hebbian_gym.comparison.compare`.
     """
     curves = comparison.curves()
     if not curves:
@@ -37,7 +37,7 @@ def plot_comparison(ax: Axes, comparison: Comparison) -> None:
 
     Args:
         ax: to draw into.
-        comparison: from :func:`compare`.
+        comparison: from :func:`~hebbian_gym.comparison.compare`.
     """
     methods = comparison.methods()
     width = 0.8 / len(methods)

@@ -220,7 +220,7 @@ def _draw_speed(ax: Any, data: Data, start: int, stop: int | None) -> None:
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     ax.set_ylabel(f"progress (m/s), mean of {data['window']} steps")
     ax.set_title("speed")
-    ax.legend(frameon=False, loc="best")
+    ax.legend(frameon=False)
 
 
 def resilience(settings: Settings) -> Outcome:

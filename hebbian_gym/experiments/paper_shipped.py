@@ -182,10 +182,8 @@ def distances(births: Births) -> list[float]:
 def initial_weights(settings: Settings) -> Outcome:
     """Section 4.1: the ants' distances when their initial weights are drawn from other distributions."""
     require_matplotlib()
-    lives, rules = (
-        LIVES[settings.budget],
-        [name for name, learns in shipped(WHOLE).items() if learns and not saw_random_damage(name)],
-    )
+    lives = LIVES[settings.budget]
+    rules = [name for name, learns in shipped(WHOLE).items() if learns and not saw_random_damage(name)]
     if not rules:
         raise ValueError("no ready-evolved ant with plastic weights is installed: evolve one, hebbian-gym train --help")
     jobs = [
