@@ -45,6 +45,7 @@ def plot_training(ax: Axes, log: dict[str, np.ndarray], unit: str = "distance (p
         known = np.isfinite(log["held_out/fitness"])
         ax.plot(generation[known], log["held_out/fitness"][known], "o-", color=HELD_OUT, label="mean genome, held out")
     ax.set(xlabel="generation", ylabel=unit)
+    ax.locator_params(axis="x", integer=True)
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)
