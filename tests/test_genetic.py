@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from optimizing import GENES, SIZE, START, candidates, fitnesses, rastrigin, rosenbrock, sphere
 from scipy.stats import mannwhitneyu
 
 from hebbian_gym import GeneticAlgorithm, OpenAIES, Task, train
@@ -15,20 +16,9 @@ from hebbian_gym.architecture import architecture_for, random_genome
 from hebbian_gym.optimizers import Genomes
 from hebbian_gym.presets import Seed  # a policy without torch
 
-GENES, SIZE = 7, 10
-START = np.linspace(-1, 1, GENES)
-
 
 def make(genome=START, population_size=SIZE, **options):
     return GeneticAlgorithm(genome, population_size, **options)
-
-
-def candidates(ga):
-    return np.array([ga.ask()[i] for i in range(ga.population_size)])
-
-
-def fitnesses(generation, size=SIZE):
-    return np.random.default_rng(generation).standard_normal(size)
 
 
 def told(fitness, **options):
@@ -371,18 +361,6 @@ def test_genomes_written_out_are_a_population():
 
 
 # It works
-
-
-def sphere(x):
-    return -np.square(x - 0.5).sum(axis=-1)
-
-
-def rosenbrock(x):
-    return -(100 * np.square(x[..., 1:] - x[..., :-1] ** 2) + np.square(1 - x[..., :-1])).sum(axis=-1)
-
-
-def rastrigin(x):
-    return -(10 + x**2 - 10 * np.cos(2 * np.pi * x)).sum(axis=-1)
 
 
 FINE = {"mutation_sd": 0.02, "mutation_probability": 0.3}

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..architecture import Array
-from .base import MirroredPopulation
 
 
 def check_population_size(population_size: int) -> None:
@@ -41,18 +40,6 @@ def start_from(mean: ArrayLike) -> Array:
     if start.ndim != 1 or not start.size or not np.isfinite(start).all():
         raise ValueError(f"mean must be finite numbers of shape (genes,), at least one, not {mean!r}")
     return start
-
-
-def start_spread(sigma: ArrayLike, genes: int) -> Array:
-    """A first sigma of every gene as float32 of shape (genes,), from one number or from one for each gene.
-
-    Raises:
-        ValueError: if it has another shape, or is not positive and finite.
-    """
-    spread = np.array(sigma, dtype=np.float32)
-    if spread.shape not in ((), (genes,)) or not ((spread > 0) & (spread < np.inf)).all():
-        raise ValueError(f"sigma must be positive, a number or one for each of {genes} genes, not {sigma!r}")
-    return np.full(genes, spread, np.float32)
 
 
 def in_pairs(fitness: ArrayLike, population_size: int) -> np.ndarray:
@@ -113,27 +100,6 @@ def sum_noise(noise: Callable[[int], Array], genes: int, pairs: np.ndarray, weig
     for pair, weight in zip(pairs, weights, strict=True):
         total += np.multiply(noise(int(pair)), np.float32(weight), out=scaled)
     return total
-
-
-def sum_noise_and_squares(population: MirroredPopulation, pairs: np.ndarray, shaped: np.ndarray) -> tuple[Array, Array]:
-    """``sum_i F_i noise_i`` and ``sum_i F_i (noise_i^2 - 1)`` over the candidates i of some pairs, each (genes,).
-
-    The two of a pair have opposite noise with the same squares. F sums to zero, so that the -1 adds nothing.
-
-    Args:
-        population: whose noise it is.
-        pairs: numbers of pairs, shape (n,).
-        shaped: shaped fitness F of these pairs, of zero sum, shape (n, 2).
-    """
-    total, squares = np.zeros_like(population.mean), np.zeros_like(population.mean)
-    for pair, (plus, minus) in zip(pairs, shaped, strict=True):
-        noise = population.noise(int(pair))
-        square = np.square(noise)
-        square *= np.float32(plus + minus)
-        noise *= np.float32(plus - minus)
-        squares += square
-        total += noise
-    return total, squares
 
 
 def non_finite(**arrays: Array) -> dict[str, float]:

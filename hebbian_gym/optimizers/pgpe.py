@@ -7,27 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..architecture import Array
-from .base import MirroredPopulation
-from .mirrored import (
-    check_population_size,
-    check_positive,
-    check_saved,
-    check_seed,
-    in_pairs,
-    non_finite,
-    shape_pairs,
-    start_from,
-    start_spread,
-    sum_noise_and_squares,
-)
+from .mirrored import check_positive, in_pairs, shape_pairs
+from .separable import SeparableStrategy, sum_noise_and_squares
 from .shaping import SHAPINGS, check_shaping
 from .steps import make_step
 
 RADIUS = 30  # length of the first sigma in learning rates of ClipUp: Toklu et al. (2020) take 15 times the max speed
 
 
-class PGPE:
+class PGPE(SeparableStrategy):
     """Policy gradients with parameter-based exploration, Sehnke et al. (2010), with symmetric sampling.
 
     In the form of Toklu, Liskowski & Srivastava (2020, arXiv 2008.02387): the mean follows ClipUp, the sigma of every
@@ -69,34 +57,18 @@ class PGPE:
         max_change: float = 0.2,
         shaping: str = "rank",
     ) -> None:
-        check_population_size(population_size)
-        check_seed(seed)
+        super().__init__(mean, population_size, sigma, seed)
         check_shaping(shaping)
         if not 0 < max_change < 1:
             raise ValueError(f"max_change must be between 0 and 1, so that sigma stays positive, not {max_change}")
-        self._mean = start_from(mean)
-        self._sigma = start_spread(sigma, self._mean.size)
         self._step = make_step(optimizer, self._mean.size, max_speed)
         if learning_rate is None:
             if optimizer != "clipup":
                 raise ValueError(f'give a learning_rate: there is a default for "clipup", none for {optimizer!r}')
             learning_rate = float(np.linalg.norm(self._sigma)) / RADIUS
         check_positive(learning_rate=learning_rate, sigma_learning_rate=sigma_learning_rate)
-        self.population_size, self.seed, self.generation = population_size, seed, 0
         self.optimizer, self.learning_rate, self.max_speed = optimizer, learning_rate, max_speed
         self.sigma_learning_rate, self.max_change, self.shaping = sigma_learning_rate, max_change, shaping
-
-    @property
-    def mean(self) -> Array:
-        return self._mean
-
-    @property
-    def sigma(self) -> Array:
-        """Of this generation, float32 of shape (genes,)."""
-        return self._sigma
-
-    def ask(self) -> MirroredPopulation:
-        return MirroredPopulation(self._mean, self._sigma, (self.seed, self.generation), self.population_size)
 
     def tell(self, fitness: ArrayLike) -> dict[str, float]:
         pairs, shaped = shape_pairs(in_pairs(fitness, self.population_size), SHAPINGS[self.shaping])
@@ -107,29 +79,11 @@ class PGPE:
         gradient *= self._sigma / np.float32(shaped.size)
         growth *= np.float32(self.sigma_learning_rate / shaped.size)
         np.clip(growth, -self.max_change, self.max_change, out=growth)
-        self._mean = self._mean + self._step(gradient, self.learning_rate, self.generation + 1)
-        self._sigma = self._sigma * (1 + growth)  # new arrays: populations hold on to the old ones
-        self.generation += 1
-        return {
-            "optimizer/sigma": float(self._sigma.mean()),
-            "optimizer/gradient_norm": float(np.linalg.norm(gradient)),
-            "optimizer/mean_square": float(np.square(self._mean).mean()),
-            "optimizer/lost": float(self.population_size - shaped.size),
-        }
-
-    def stop(self) -> dict[str, float]:
-        return non_finite(mean=self._mean, sigma=self._sigma)
+        mean = self._mean + self._step(gradient, self.learning_rate, self.generation + 1)
+        return self._move(mean, self._sigma * (1 + growth), gradient, shaped.size)
 
     def state_dict(self) -> dict[str, Any]:
-        moments = {f"moment_{i}": moment.copy() for i, moment in enumerate(self._step.moments)}
-        return {
-            "mean": self._mean,
-            "sigma": self._sigma,
-            "generation": self.generation,
-            "seed": self.seed,
-            "settings": self._settings,
-            **moments,
-        }
+        return super().state_dict() | {f"moment_{i}": moment.copy() for i, moment in enumerate(self._step.moments)}
 
     @property
     def _settings(self) -> list[Any]:
@@ -137,7 +91,5 @@ class PGPE:
         return ["pgpe", self.population_size, *steps, self.sigma_learning_rate, self.max_change, self.shaping]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        check_saved(state, self._mean, self._settings)
+        super().load_state_dict(state)
         self._step.moments = [np.array(state[f"moment_{i}"], np.float32) for i in range(len(self._step.moments))]
-        self._mean, self._sigma = (np.array(state[name], dtype=np.float32) for name in ("mean", "sigma"))
-        self.generation, self.seed = int(state["generation"]), int(state["seed"])
