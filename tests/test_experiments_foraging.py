@@ -9,37 +9,38 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hebbian_gym.experiments import EXPERIMENTS, Settings, forager, foraging, modulation
+from hebbian_gym.experiments import (
+    EXPERIMENTS,
+    Settings,
+    foraging_moving,
+    foraging_rate,
+    foraging_rule,
+    foraging_switch,
+    modulation,
+    moving_foragers,
+    static_foragers,
+)
 from hebbian_gym.network import PlasticNetwork
 
-BUDGETS = {
-    "foraging-learning-rate": (foraging, "RATE_BUDGETS"),
-    "foraging-rule": (foraging, "RULE_BUDGETS"),
-    "foraging-moving": (forager, "MOVING_BUDGETS"),
-    "foraging-switch": (forager, "SWITCH_BUDGETS"),
-    "modulation": (modulation, "BUDGETS"),
+MODULES = {
+    "foraging-learning-rate": foraging_rate,
+    "foraging-rule": foraging_rule,
+    "foraging-moving": foraging_moving,
+    "foraging-switch": foraging_switch,
+    "modulation": modulation,
 }
-FIGURES = {
-    "foraging-learning-rate": foraging.rate_figure,
-    "foraging-rule": foraging.rule_figure,
-    "foraging-moving": forager.moving_figure,
-    "foraging-switch": forager.switch_figure,
-    "modulation": modulation.figure,
-}
-SMALL = foraging.Budget(2, 2, 4, 2, 30, 3)
+SMALL = static_foragers.Budget(2, 2, 4, 2, 30, 3)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, name: str, workers: int = 1, seed: int = 0) -> Any:
-    module, budgets = BUDGETS[name]
-    monkeypatch.setattr(module, budgets, {"quick": SMALL, "full": SMALL})
+    monkeypatch.setattr(MODULES[name], "BUDGETS", {"quick": SMALL, "full": SMALL})
     return EXPERIMENTS[name].run(Settings(workers=workers, seed=seed))
 
 
-@pytest.mark.parametrize("name", BUDGETS)
+@pytest.mark.parametrize("name", MODULES)
 def test_data_is_complete_and_draws_the_figure(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[float] = []
-    module, budgets = BUDGETS[name]
-    monkeypatch.setattr(module, budgets, {"quick": SMALL})
+    monkeypatch.setattr(MODULES[name], "BUDGETS", {"quick": SMALL})
     outcome = EXPERIMENTS[name].run(Settings(progress=told.append))
     data = json.loads(json.dumps(outcome.data, allow_nan=False))  # finite throughout
     assert data == outcome.data
@@ -48,7 +49,7 @@ def test_data_is_complete_and_draws_the_figure(name: str, monkeypatch: pytest.Mo
     assert told[-1] == 1.0
     assert len(outcome.summary) >= 3
     assert all(isinstance(line, str) for line in outcome.summary)
-    figure = FIGURES[name](data)
+    figure = MODULES[name].draw(data)
     figure.canvas.draw()
     labels = [ax.get_xlabel() + ax.get_ylabel() for ax in figure.axes]
     assert any(labels)
@@ -64,7 +65,7 @@ def test_another_seed_is_another_evolution(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_analytic_rates() -> None:
-    rate = foraging.analytic_rate
+    rate = static_foragers.analytic_rate
     distances = {0.25: 0.018, 0.5: 0.048, 1.0: 0.088, 1.5: 0.111, 2.0: 0.125}  # D, which is twice the setting
     noises = {0.05: 0.155, 0.1: 0.152, 0.3: 0.125, 0.6: 0.088, 1.0: 0.057, 2.0: 0.025}
     probabilities = {
@@ -88,21 +89,21 @@ def test_analytic_rates() -> None:
     ("distance", "noise", "probability"), [(1.0, 0.3, 0.01), (1.0, 0.3, 0.05), (1.0, 1.0, 0.01), (0.5, 0.3, 0.01)]
 )
 def test_delta_rule_errs_as_the_algebra_says(eta: float, distance: float, noise: float, probability: float) -> None:
-    place, lives = foraging.Place(distance, noise, probability), foraging.seeds(7, count=20)
+    place, lives = static_foragers.Place(distance, noise, probability), static_foragers.seeds(7, count=20)
     env = place.make(len(lives), 2000, noise_free=True)
-    found = foraging.errors(foraging.valuer(), foraging.delta_genomes([eta]), env, lives)[0]
-    assert found == pytest.approx(foraging.analytic_error(eta, distance, noise, probability), rel=0.15)
+    found = static_foragers.errors(static_foragers.valuer(), static_foragers.delta_genomes([eta]), env, lives)[0]
+    assert found == pytest.approx(static_foragers.analytic_error(eta, distance, noise, probability), rel=0.15)
 
 
 def test_effective_rate_is_that_of_the_nearest_delta_rule() -> None:
-    assert foraging.effective_rate(foraging.DELTA, 0.1) == pytest.approx(0.1)
-    assert foraging.effective_rate(foraging.DELTA / 2, 0.2) == pytest.approx(0.1)
-    assert foraging.effective_rate(np.eye(8)[foraging.TERMS.index("one")], 0.2) == 0.0
-    assert foraging.cosine(3 * foraging.DELTA, foraging.DELTA) == pytest.approx(1.0)
+    assert static_foragers.effective_rate(static_foragers.DELTA, 0.1) == pytest.approx(0.1)
+    assert static_foragers.effective_rate(static_foragers.DELTA / 2, 0.2) == pytest.approx(0.1)
+    assert static_foragers.effective_rate(np.eye(8)[static_foragers.TERMS.index("one")], 0.2) == 0.0
+    assert static_foragers.cosine(3 * static_foragers.DELTA, static_foragers.DELTA) == pytest.approx(1.0)
 
 
 def test_same_values_are_the_same_environment_reflected() -> None:
-    place = foraging.Place(noise=0.0, same_values=True)
+    place = static_foragers.Place(noise=0.0, same_values=True)
     env, plain = place.make(5, 20), replace(place, same_values=False).make(5, 20)
     foods, _ = env.reset(seed=3)
     others, infos = plain.reset(seed=3)
@@ -116,7 +117,7 @@ def test_same_values_are_the_same_environment_reflected() -> None:
 
 
 def test_told_shows_the_last_food_and_its_value() -> None:
-    env = modulation.Told(foraging.Place().make(3, 10))
+    env = modulation.Told(static_foragers.Place().make(3, 10))
     first, _ = env.reset(seed=0)
     assert first.shape == (3, 9)
     assert not first[:, 4:].any()
@@ -125,15 +126,15 @@ def test_told_shows_the_last_food_and_its_value() -> None:
     assert second[:, 8] == pytest.approx(infos["modulator"], rel=1e-6)
 
 
-@pytest.mark.parametrize("name", forager.INTERFACES)
+@pytest.mark.parametrize("name", foraging_moving.INTERFACES)
 def test_moving_forager_is_a_literal_one(name: str) -> None:
-    interface, steps, lives = forager.INTERFACES[name], 150, [5, 9]
+    interface, steps, lives = foraging_moving.INTERFACES[name], 150, [5, 9]
     rng = np.random.default_rng(1)
     genomes = rng.uniform(-1, 1, (2, interface.genes)).astype(np.float32)
-    genomes[:, forager.ETA] = 0.2
-    arena = forager.Arena(eat_radius=1.5)
+    genomes[:, moving_foragers.ETA] = 0.2
+    arena = moving_foragers.Arena(eat_radius=1.5)
     env = arena.make(2, steps)
-    foragers = forager.Foragers(interface, genomes, env, 0.5)
+    foragers = moving_foragers.Foragers(interface, genomes, env, 0.5)
     seen, infos = env.reset(seed=lives)
     foragers.reset(lives)
     literal = [Literal(interface, g, w.copy()) for g, w in zip(genomes, foragers._weights.numpy(), strict=True)]
@@ -155,9 +156,9 @@ def test_moving_forager_is_a_literal_one(name: str) -> None:
 class Literal:
     """One forager, as the documentation has it."""
 
-    def __init__(self, interface: forager.Interface, genome: np.ndarray, weights: np.ndarray) -> None:
+    def __init__(self, interface: moving_foragers.Interface, genome: np.ndarray, weights: np.ndarray) -> None:
         self.squash = {"raw": lambda x: x, "tanh": np.tanh, "step": lambda x: float(x > 0)}[interface.read_out]
-        self.theta, self.eta = dict(zip(foraging.TERMS, genome[:8], strict=True)), genome[8]
+        self.theta, self.eta = dict(zip(static_foragers.TERMS, genome[:8], strict=True)), genome[8]
         inputs = interface.units + 4
         self.first = 3 * genome[9 : 9 + 8 * inputs].reshape(inputs, 8)
         self.second = 3 * genome[9 + 8 * inputs :].reshape(8, 2)
@@ -186,16 +187,16 @@ class Literal:
 
 
 def test_sensory_network_is_the_numba_one() -> None:
-    interface = forager.Interface("tanh")
-    assert PlasticNetwork(interface.sensory, np.zeros(forager.RULE_GENES, np.float32)).genome.shape == (9,)
+    interface = moving_foragers.Interface("tanh")
+    assert PlasticNetwork(interface.sensory, np.zeros(moving_foragers.RULE_GENES, np.float32)).genome.shape == (9,)
 
 
 def test_birth_knows_what_the_curriculum_grants() -> None:
-    interface, arena = forager.Interface("raw"), forager.Arena()
+    interface, arena = moving_foragers.Interface("raw"), moving_foragers.Arena()
     env = arena.make(200, 10)
     found = []
     for ignorance in (0.0, 0.5, 1.0):
-        foragers = forager.Foragers(interface, np.zeros((200, interface.genes)), env, ignorance)
+        foragers = moving_foragers.Foragers(interface, np.zeros((200, interface.genes)), env, ignorance)
         _, infos = env.reset(seed=0)
         foragers.reset(range(200))
         found.append((foragers._weights.numpy()[:, :, 0] * infos["ingredient_values"]).sum(1).mean())
@@ -205,20 +206,20 @@ def test_birth_knows_what_the_curriculum_grants() -> None:
 
 def test_without_plasticity_eta_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     data = run(monkeypatch, "foraging-switch").data
-    assert all(genome[forager.ETA] == 0 for genome in data["static"]["genomes"])
+    assert all(genome[moving_foragers.ETA] == 0 for genome in data["static"]["genomes"])
     assert data["arena"]["switch_at"] == SMALL.steps // 2
-    assert any(genome[forager.ETA] > 0 for genome in data["plastic"]["genomes"])
+    assert any(genome[moving_foragers.ETA] > 0 for genome in data["plastic"]["genomes"])
 
 
 def test_sign_test() -> None:
-    assert forager._paired([1.0] * 5, [0.0] * 5)["p"] == pytest.approx(1 / 32)
-    assert forager._paired([1.0, 0.0], [0.0, 1.0])["p"] == pytest.approx(3 / 4)
-    assert not forager._paired([0.0] * 20, [1.0] * 20)["held"]
+    assert foraging_switch._paired([1.0] * 5, [0.0] * 5)["p"] == pytest.approx(1 / 32)
+    assert foraging_switch._paired([1.0, 0.0], [0.0, 1.0])["p"] == pytest.approx(3 / 4)
+    assert not foraging_switch._paired([0.0] * 20, [1.0] * 20)["held"]
 
 
 def test_mirrored_rules_are_the_same() -> None:
     rng = np.random.default_rng(0)
     rule = rng.standard_normal(8)
-    mirror = np.where([("post" in term) for term in foraging.TERMS], rule, -rule)
-    assert forager.pairwise_distances(np.stack([rule, mirror]), mirrored=True) == pytest.approx([0.0])
-    assert forager.pairwise_distances(np.stack([rule, mirror]), mirrored=False)[0] > 0.1
+    mirror = np.where([("post" in term) for term in static_foragers.TERMS], rule, -rule)
+    assert foraging_moving.pairwise_distances(np.stack([rule, mirror]), mirrored=True) == pytest.approx([0.0])
+    assert foraging_moving.pairwise_distances(np.stack([rule, mirror]), mirrored=False)[0] > 0.1

@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from ..experiments.foraging import Budget, Place, errors, genetic, seeds, valuer
+from ..experiments.static_foragers import Budget, Place, errors, genetic, seeds, valuer
 from ..network import PlasticNetwork
 from ..rollout import run_episode
 from .measurement import Measurement, cpu_time, interleaved

@@ -90,13 +90,16 @@ EXPERIMENTS: dict[str, Experiment] = {
         "line_following:weights",
     ),
     "foraging-learning-rate": Experiment(
-        "the learning rate that evolves in static foragers, beside the best one", "foraging:learning_rate"
+        "the learning rate that evolves in static foragers, beside the best one", "foraging_rate:learning_rate"
     ),
-    "foraging-rule": Experiment("the rule that evolves in static foragers, for three read-outs", "foraging:rule"),
+    "foraging-rule": Experiment("the rule that evolves in static foragers, for three read-outs", "foraging_rule:rule"),
     "foraging-moving": Experiment(
-        "moving foragers' rules, with several interfaces between what learns and what moves", "forager:moving"
+        "moving foragers' rules, with several interfaces between what learns and what moves",
+        "foraging_moving:moving",
     ),
-    "foraging-switch": Experiment("moving foragers, plastic or not, when all values are reversed", "forager:switch"),
+    "foraging-switch": Experiment(
+        "moving foragers, plastic or not, when all values are reversed", "foraging_switch:switch"
+    ),
     "optimizers": Experiment("all optimisers on two cheap tasks, equal environment steps", "optimizers:control"),
     "optimizers-ant": Experiment("all optimisers on the ant, equal environment steps", "optimizers:ant"),
     "modulation": Experiment(

@@ -11,7 +11,7 @@ from ..architecture import Architecture, random_genome
 from ..optimizers.openai_es import OpenAIES
 from . import Outcome, Settings
 from .common import BLUE, GREEN, GREY, ORANGE, in_parallel, require_matplotlib
-from .foraging import (
+from .static_foragers import (
     HELD_OUT,
     INGREDIENTS,
     Array,
@@ -143,7 +143,7 @@ def modulation(settings: Settings) -> Outcome:
         "constant_guess": idle_error(Place().distance), "noise": Place().noise,
         "delta_rule": best_rate(Place(), budget),
     }  # fmt: skip
-    return Outcome(data, figure(data), _summary(data, budget))
+    return Outcome(data, draw(data), _summary(data, budget))
 
 
 def _errors(condition: dict[str, Any]) -> list[float]:
@@ -174,7 +174,7 @@ _LABELS = {
 _COLOURS = {"none": GREY, "output": ORANGE, "reward": BLUE}
 
 
-def figure(data: dict[str, Any]) -> Figure:
+def draw(data: dict[str, Any]) -> Figure:
     """Errors on lives never seen, and how they fell in evolution."""
     drawn = require_matplotlib()(figsize=(12, 5), layout="constrained")
     left, right = drawn.subplots(1, 2, width_ratios=(1.25, 1))

@@ -1,9 +1,9 @@
-"""Static foragers that learn what foods are worth: which learning rate evolves, and which rule."""
+"""Static foragers that learn what foods are worth, their evolution, and the best learning rate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +16,9 @@ from ..optimizers.base import Optimizer
 from ..optimizers.genetic import GeneticAlgorithm
 from ..rules import get_rule
 from ..vector import PlasticNetworks, run_episodes
-from . import Outcome, Settings
-from .common import BLUE, GREY, ORANGE, RED, in_parallel, require_matplotlib
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    pass
 
 Array = np.ndarray[Any, Any]
 
@@ -30,9 +27,12 @@ TERMS = get_rule(RULE).coefficients[:-1]  # theta; the last coefficient is the l
 REWARD_PRE, PRE_POST = TERMS.index("reward_pre"), TERMS.index("pre_post")
 DELTA = np.zeros(len(TERMS), np.float32)  # the delta rule, eta * pre * (reward - post)
 DELTA[REWARD_PRE], DELTA[PRE_POST] = 1.0, -1.0
+TERM_LABELS = {
+    "reward_pre_post": "R·x·y", "reward_post": "R·y", "reward_pre": "R·x", "reward_one": "R",
+    "pre_post": "x·y", "post_only": "y", "pre_only": "x", "one": "1",
+}  # fmt: skip
 INGREDIENTS = 4
 TRAINING, HELD_OUT = range(2)  # streams of seeds that never meet
-TOLERANCE = 1.1  # A rule counts as good as the best learning rate if its error is at most so many times that one's.
 RATES = np.geomspace(0.002, 0.3, 41)  # that are tried for the best one
 
 
@@ -74,6 +74,11 @@ class Place:
     noise: float = 0.3
     transition_probability: float = 0.01
     same_values: bool = False
+
+    @property
+    def knobs(self) -> tuple[float, float, float]:
+        """Distance, noise and transition probability."""
+        return self.distance, self.noise, self.transition_probability
 
     def make(self, agents: int, steps: int, noise_free: bool = False) -> Valuation:
         """An environment of so many agents.
@@ -310,42 +315,11 @@ def best_rate(place: Place, budget: Budget, read_out: str = "raw") -> dict[str, 
     best = int(np.nanargmin(found[:-1]))
     return {
         "analytic_rate": analytic,
-        "analytic_error": float(analytic_error(analytic, *_knobs(place))) if analytic else idle_error(place.distance),
+        "analytic_error": float(analytic_error(analytic, *place.knobs)) if analytic else idle_error(place.distance),
         "error_at_analytic_rate": float(found[-1]),
         "simulated_rate": float(RATES[best]),
         "simulated_error": float(found[best]),
     }
-
-
-def _knobs(place: Place) -> tuple[float, float, float]:
-    return place.distance, place.noise, place.transition_probability
-
-
-# Which learning rate evolves
-
-SWEEPS: dict[str, tuple[float, ...]] = {
-    "distance": (0.125, 0.25, 0.5, 1.0),
-    "noise": (0.1, 0.3, 1.0, 2.0),
-    "transition_probability": (0.001, 0.01, 0.05, 0.1),
-}
-RATE_BUDGETS = {"quick": Budget(1, 120, 50, 3, 500, 20), "full": Budget(3, 300, 50, 3, 1000, 40)}
-
-
-def learning_rate(settings: Settings) -> Outcome:
-    """Evolve rule and rate at several distances, noises and transition probabilities; beside the best rate."""
-    budget = RATE_BUDGETS[settings.budget]
-    places = list(dict.fromkeys(_place(knob, value) for knob, values in SWEEPS.items() for value in values))
-    numbers = tuple(seeds(settings.seed, 1, count=budget.runs).tolist())
-    results = in_parallel(evolved_and_best, [Static(place, budget, numbers) for place in places], settings)
-    points = [{**asdict(place), **best, "runs": runs} for place, (runs, best) in zip(places, results, strict=True)]
-    data = {"budget": asdict(budget), "sweeps": {k: list(v) for k, v in SWEEPS.items()}, "points": points}
-    data["test"] = _judge_rates(data)
-    return Outcome(data, rate_figure(data), _rate_summary(data, budget))
-
-
-def _place(knob: str, value: float) -> Place:
-    """The base environment with one setting changed."""
-    return replace(Place(), **{knob: value})  # type: ignore[arg-type]  # no knob is the bool
 
 
 def evolved_and_best(runs: Static) -> tuple[list[dict[str, Any]], dict[str, float]]:
@@ -353,210 +327,6 @@ def evolved_and_best(runs: Static) -> tuple[list[dict[str, Any]], dict[str, floa
     return evolve_static(runs), best_rate(runs.place, runs.budget, runs.read_out)
 
 
-def _along(data: dict[str, Any], knob: str) -> list[dict[str, Any]]:
-    """The points of a sweep."""
-    base = asdict(Place())
-    others = [name for name in data["sweeps"] if name != knob]
-    points = [p for p in data["points"] if all(p[name] == base[name] for name in others)]
-    return sorted(points, key=lambda point: point[knob])
-
-
-def _mean(point: dict[str, Any], name: str) -> float:
+def run_mean(point: dict[str, Any], name: str) -> float:
+    """Of a number that each run of a point or condition has."""
     return float(np.mean([run[name] for run in point["runs"]]))
-
-
-def _judge_rates(data: dict[str, Any]) -> dict[str, Any]:
-    """The acceptance test: errors within 1.1 of the best rate's at every point, and rates in its order."""
-    ratios = [_mean(point, "error") / point["error_at_analytic_rate"] for point in data["points"]]
-    orders = {}
-    for knob in data["sweeps"]:
-        points = _along(data, knob)
-        wanted = np.argsort([point["analytic_rate"] for point in points]).tolist()
-        orders[knob] = np.argsort([_mean(point, "effective_rate") for point in points]).tolist() == wanted
-    within = [bool(ratio <= TOLERANCE) for ratio in ratios]
-    return {"ratios": ratios, "within": within, "same_order": orders, "held": all(within) and all(orders.values())}
-
-
-def _rate_summary(data: dict[str, Any], budget: Budget) -> list[str]:
-    test = data["test"]
-    outcome = "held" if test["held"] else "did not hold"
-    return [
-        budget.words(),
-        f"error of the evolved rule / error of the delta rule at the analytic eta*, same lives: "
-        f"{min(test['ratios']):.2f} to {max(test['ratios']):.2f}; at most {TOLERANCE} at {sum(test['within'])} of "
-        f"{len(test['within'])} points",
-        "effective rates in the order of eta*: "
-        + ", ".join(
-            f"{knob.replace('_', ' ')}: {'yes' if same else 'no'}" for knob, same in test["same_order"].items()
-        ),
-        f"acceptance test A-T3 {outcome}",
-    ]
-
-
-_LABELS = {
-    "distance": "distance of the two states",
-    "noise": "noise of the reward (sd)",
-    "transition_probability": "flips per step (probability)",
-}
-
-
-def rate_figure(data: dict[str, Any]) -> Figure:
-    """Rates above, errors below, for each sweep."""
-    figure = require_matplotlib()(figsize=(11, 6.6), layout="constrained")
-    axes = figure.subplots(2, len(data["sweeps"]), sharey="row", squeeze=False)
-    for column, knob in enumerate(data["sweeps"]):
-        plot_rates(axes[0, column], data, knob)
-        plot_errors(axes[1, column], data, knob)
-    axes[0, 0].set_ylabel("learning rate (1/step)")
-    axes[0, 0].set_ylim(0, 0.2)
-    axes[1, 0].set_ylabel("squared error (value²)")
-    axes[0, 0].legend(frameon=False, fontsize=10, loc="upper left")
-    axes[1, 0].legend(frameon=False, fontsize=10, loc="upper left")
-    return figure
-
-
-def _fine(data: dict[str, Any], knob: str) -> tuple[Array, list[tuple[float, float, float]]]:
-    """Values along a sweep for smooth curves, and the knobs at each."""
-    low, high = min(data["sweeps"][knob]), max(data["sweeps"][knob])
-    values = np.geomspace(low, high, 60)
-    return values, [_knobs(_place(knob, float(value))) for value in values]
-
-
-def plot_rates(ax: Axes, data: dict[str, Any], knob: str) -> None:
-    """Effective rates of evolved rules over the analytic curve."""
-    values, knobs = _fine(data, knob)
-    points = _along(data, knob)
-    where = [point[knob] for point in points]
-    ax.plot(values, [analytic_rate(*k) for k in knobs], color=GREY, linewidth=2, label="best rate, analytic")
-    ax.plot(where, [p["simulated_rate"] for p in points], "s", color="none", markeredgecolor="black",
-            markersize=9, label="best rate in these lives")  # fmt: skip
-    rates = [[run["effective_rate"] for run in point["runs"]] for point in points]
-    ax.errorbar(where, np.mean(rates, 1), np.std(rates, 1), fmt="o", color=BLUE, capsize=4, markersize=7,
-                label="evolved (effective rate, mean and sd)")  # fmt: skip
-    _tidy(ax, data, knob)
-
-
-def plot_errors(ax: Axes, data: dict[str, Any], knob: str) -> None:
-    """Errors of evolved rules beside the delta rule's at the best rate."""
-    values, knobs = _fine(data, knob)
-    points = _along(data, knob)
-    where = [point[knob] for point in points]
-    rates = [analytic_rate(*k) for k in knobs]
-    analytic = [analytic_error(r, *k) if r else idle_error(k[0]) for r, k in zip(rates, knobs, strict=True)]
-    ax.plot(values, analytic, color=GREY, linewidth=2, label="delta rule, analytic steady state")
-    ax.plot(where, [p["error_at_analytic_rate"] for p in points], "D", color="none", markeredgecolor=RED,
-            markersize=9, label="delta rule at that rate, these lives")  # fmt: skip
-    found = [[run["error"] for run in point["runs"]] for point in points]
-    ax.errorbar(where, np.mean(found, 1), np.std(found, 1), fmt="o", color=BLUE, capsize=4, label="evolved")
-    ax.set_yscale("log")
-    _tidy(ax, data, knob)
-
-
-def _tidy(ax: Axes, data: dict[str, Any], knob: str) -> None:
-    values = data["sweeps"][knob]
-    ax.set_xscale("log")
-    ax.set_xticks(values, [f"{value:g}" for value in values])
-    ax.set_xticks([], minor=True)
-    ax.set_xlabel(_LABELS[knob], fontsize=11)
-    ax.spines[["top", "right"]].set_visible(False)
-
-
-# Which rule evolves
-
-RULE_BUDGETS = {"quick": Budget(2, 100, 50, 3, 500, 20), "full": Budget(5, 60, 50, 3, 1000, 40)}
-_STEADY = Place(distance=0.0, same_values=True)
-CONDITIONS: dict[str, tuple[str, Place, bool]] = {
-    "linear": ("raw", Place(), False),
-    "tanh": ("tanh", Place(), False),
-    "step": ("step", Place(), False),
-    "linear, nothing changes": ("raw", _STEADY, True),
-}
-ALIGNED = 0.9  # the least cosine with the delta rule that counts as it
-VANISHED = 0.1  # the most of the linear condition's effective rate that counts as none
-
-
-def rule(settings: Settings) -> Outcome:
-    """Evolve rules for three read-outs, and where nothing changes and W(0) evolves, too."""
-    budget = RULE_BUDGETS[settings.budget]
-    numbers = tuple(seeds(settings.seed, 2, count=budget.runs).tolist())
-    jobs = [Static(place, budget, numbers, read_out, birth) for read_out, place, birth in CONDITIONS.values()]
-    results = in_parallel(evolved_and_best, jobs, settings)
-    conditions = {
-        name: {"read_out": job.read_out, **asdict(job.place), "evolved_birth": job.evolved_birth,
-               "runs": runs, "delta_rule": best}
-        for name, job, (runs, best) in zip(CONDITIONS, jobs, results, strict=True)
-    }  # fmt: skip
-    data: dict[str, Any] = {"budget": asdict(budget), "terms": list(TERMS), "conditions": conditions}
-    data["test"] = _judge_rules(conditions)
-    return Outcome(data, rule_figure(data), _rule_summary(data, budget))
-
-
-def _judge_rules(conditions: dict[str, Any]) -> dict[str, Any]:
-    """The two acceptance tests: a linear read-out's rule is the delta rule; where nothing changes, learning goes."""
-    linear, steady = conditions["linear"], conditions["linear, nothing changes"]
-    cosines = [run["cosine"] for run in linear["runs"]]
-    left = abs(_mean(steady, "effective_rate")) / max(abs(_mean(linear, "effective_rate")), 1e-9)
-    return {
-        "cosines": cosines,
-        "delta_rule_held": min(cosines) > ALIGNED,
-        "rate_left": left,
-        "no_learning_held": left < VANISHED,
-    }
-
-
-def _rule_summary(data: dict[str, Any], budget: Budget) -> list[str]:
-    test, lines = data["test"], [budget.words()]
-    for name, condition in data["conditions"].items():
-        lines.append(
-            f"{name}: cosine with the delta rule {_mean(condition, 'cosine'):.2f}, eta {_mean(condition, 'eta'):.3f}, "
-            f"effective rate {_mean(condition, 'effective_rate'):.3f}, error {_mean(condition, 'error'):.3f} "
-            f"(without learning {_mean(condition, 'error_without_learning'):.3f}, best delta rule "
-            f"{condition['delta_rule']['simulated_error']:.3f})"
-        )
-    said = {True: "held", False: "did not hold"}
-    lines.append(
-        f"A-T4 (every linear run's cosine above {ALIGNED}) {said[test['delta_rule_held']]}: the least is "
-        f"{min(test['cosines']):.2f}"
-    )
-    lines.append(
-        f"A-T5 (where nothing changes and W(0) evolves, the effective rate is below {VANISHED} of the linear "
-        f"condition's) {said[test['no_learning_held']]}: it is {test['rate_left']:.3f} of it"
-    )
-    return lines
-
-
-TERM_LABELS = {
-    "reward_pre_post": "R·x·y", "reward_post": "R·y", "reward_pre": "R·x", "reward_one": "R",
-    "pre_post": "x·y", "post_only": "y", "pre_only": "x", "one": "1",
-}  # fmt: skip
-
-
-def rule_figure(data: dict[str, Any]) -> Figure:
-    """The evolved rule of each condition as bars."""
-    figure = require_matplotlib()(figsize=(11, 6.8), layout="constrained")
-    axes = figure.subplots(2, 2, sharex=True, sharey=True).ravel()
-    for ax, (name, condition) in zip(axes, data["conditions"].items(), strict=True):
-        plot_rule(ax, condition, data["terms"], name)
-    for ax in axes[::2]:
-        ax.set_ylabel("coefficient * eta (1/step)", fontsize=11)
-    for ax in axes[2:]:
-        ax.set_xlabel("term of the rule (x: food, y: read-out, R: reward)", fontsize=11)
-    axes[0].legend(frameon=False, fontsize=11, loc="lower right")
-    return figure
-
-
-def plot_rule(ax: Axes, condition: dict[str, Any], terms: Sequence[str], title: str) -> None:
-    """Products eta * theta: a bar for each term, a dot for each run; the delta rule with the best rate as outlines."""
-    products = np.array([[run["eta"] * value for value in run["theta"]] for run in condition["runs"]])
-    where = np.arange(len(terms))
-    ax.bar(where, products.mean(0), color=BLUE, width=0.7, label="evolved (mean; dots: runs)")
-    for run in products:
-        ax.plot(where, run, "o", color="black", markersize=3)
-    if not condition["evolved_birth"]:
-        rate = condition["delta_rule"]["simulated_rate"]
-        ax.bar(where, rate * DELTA, width=0.9, fill=False, edgecolor=ORANGE, linewidth=2, label="delta rule, best rate")
-    ax.axhline(0, color="0.6", linewidth=0.8)
-    ax.set_xticks(where, [TERM_LABELS[term] for term in terms], fontsize=11)
-    same = "" if condition["evolved_birth"] else f" (cosine with the delta rule {_mean(condition, 'cosine'):.2f})"
-    ax.set_title(title + same, fontsize=11)
-    ax.spines[["top", "right"]].set_visible(False)
