@@ -18,7 +18,7 @@ import hebbian_gym
 from hebbian_gym.cli import app
 from hebbian_gym.registration import ENVIRONMENTS
 
-COMMAND = [sys.executable, "-c", "from hebbian_gym.cli import main; main()"]
+COMMAND = [sys.executable, "-m", "hebbian_gym"]
 CARTPOLE = [
     "train",
     "--env",
