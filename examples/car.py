@@ -16,6 +16,7 @@ import numpy as np
 import hebbian_gym as hg
 from hebbian_gym.analysis.lifetime import record_lifetime
 from hebbian_gym.analysis.video import compose, film
+from hebbian_gym.task import lifetime_seeds
 
 RULE, ENV = "car-hebbian", "CarRacingPreprocessed-v0"
 EVERY, ROWS = 50, 4
@@ -32,12 +33,13 @@ def main(arguments=None):
     policy = hg.load_pretrained(RULE)
     architecture = policy.architecture
     network = hg.PlasticNetwork(architecture, policy.genome)
+    seeds = lifetime_seeds(options.seed)[0]  # of the track and of the birth
     print(
         f"{RULE}: {architecture.genome_size:,} genes, {architecture.encoder_genes:,} of them the encoder's; it sees "
         f"{' x '.join(map(str, architecture.observation_shape))} numbers, and is born from seed {options.seed}"
     )
     with gym.make(ENV, render_mode="rgb_array") as env:
-        life = record_lifetime(env, network, options.seed, options.seed, frame_every=EVERY, draw=compose)
+        life = record_lifetime(env, network, *seeds, frame_every=EVERY, draw=compose)
 
     score = np.cumsum(life.rewards)
     for step in range(EVERY, len(score) + 1, EVERY):
@@ -48,7 +50,7 @@ def main(arguments=None):
     imageio.imwrite(options.picture, np.concatenate([life.frames[row] for row in rows]))
     print(f"picture: {options.picture}, after {', '.join(str(EVERY * row + 1) for row in rows)} steps")
     if options.film:
-        film(ENV, network, options.film, options.seed, options.seed)
+        film(ENV, network, options.film, *seeds)
         print(f"film: {options.film}")
 
 

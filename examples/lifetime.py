@@ -16,6 +16,7 @@ import hebbian_gym as hg
 from hebbian_gym.analysis.lifetime import record_lifetime
 from hebbian_gym.analysis.plots import lifetime_figure
 from hebbian_gym.analysis.video import film
+from hebbian_gym.task import lifetime_seeds
 
 BIRTH, EVERY = -1, 100  # where a lifetime keeps the weights at birth; steps between two lines of the table
 
@@ -45,10 +46,11 @@ def main(arguments=None):
 
     policy = hg.load_pretrained(options.rule)
     network = hg.PlasticNetwork(policy.architecture, policy.genome)
+    seeds = lifetime_seeds(options.seed)[0]  # of the environment and of the birth
     shown = (BIRTH, 9, 79, 999)  # after 10, 80 and 1000 steps
     with gym.make(options.env) as env:
         keep = {*shown, *range(EVERY - 1, env.spec.max_episode_steps, EVERY)}
-        life = record_lifetime(env, network, options.seed, options.seed, weights_at=keep)
+        life = record_lifetime(env, network, *seeds, weights_at=keep)
     print(f"{options.rule} in {options.env}, born from seed {options.seed}:")
     moments(life)
     print(f"{life.episode.steps} steps, score {life.episode.score:.0f}")
@@ -57,7 +59,7 @@ def main(arguments=None):
     lifetime_figure(pictured, f"{options.rule} in {options.env}").savefig(options.picture, dpi=120)
     print(f"picture: {options.picture}")
     if options.film:
-        film(options.env, network, options.film, options.seed, options.seed)
+        film(options.env, network, options.film, *seeds)
         print(f"film: {options.film}")
 
 

@@ -151,16 +151,20 @@ class Architecture:
 
     @classmethod
     def for_spaces(
-        cls, observation: gym.Space[Any], action: gym.Space[Any], hidden: Sequence[int] = (128, 64), **options: Any
+        cls,
+        observation: gym.Space[Any],
+        action: gym.Space[Any],
+        hidden: Sequence[int] | int = (128, 64),
+        **options: Any,
     ) -> Architecture:
         """The network that fits an environment's spaces.
 
         Args:
-            observation: a Box, flattened, or encoded if there is an ``encoder`` (bytes are then scaled to [0, 1]); or
-                a Discrete, one-hot.
+            observation: a Box, flattened, or encoded if there is an ``encoder`` (bytes are scaled to [0, 1]); or a
+                Discrete, one-hot.
             action: a Box, squashed to its bounds (logistic for bounds from 0, else tanh; raw where unbounded), or a
                 Discrete, where the largest output wins.
-            hidden: sizes of the hidden layers.
+            hidden: sizes of the hidden layers; a number for one layer.
             options: any other attribute; ``outputs`` replaces the squashing that would be chosen.
         """
         if isinstance(observation, gym.spaces.Discrete):
@@ -175,21 +179,28 @@ class Architecture:
             if encoder := options.get("encoder"):
                 encoder = tuple(Conv(*stage) for stage in encoder)
                 inputs = math.prod(encoder_shapes(observation.shape, encoder)[-1])
-                if observation.dtype == np.uint8:
-                    options.setdefault("observation_scale", 1 / 255)
+            if observation.dtype == np.uint8:
+                options.setdefault("observation_scale", 1 / 255)
         else:
-            raise ValueError(f"observations must be a Box or Discrete, not {observation}; wrap the environment")
+            raise ValueError(
+                f"observations must be a Box or Discrete, not {observation}: wrap the environment, "
+                "gymnasium.wrappers.FlattenObservation makes a Box of most spaces"
+            )
         if isinstance(action, gym.spaces.Discrete):
             done: dict[str, Any] = {"outputs": ("tanh",) * int(action.n), "first_action": int(action.start)}
-        elif isinstance(action, gym.spaces.Box) and action.shape:
+        elif isinstance(action, gym.spaces.Box) and action.shape and np.issubdtype(action.dtype, np.floating):
             low, high = action.low.ravel().astype(float).tolist(), action.high.ravel().astype(float).tolist()
             done = {"outputs": tuple(map(_squash, low, high)), "low": tuple(low), "high": tuple(high)}
             if len(action.shape) != 1:
                 done["action_shape"] = action.shape
         else:
-            raise ValueError(f"actions must be a Box with an axis, or Discrete, not {action}; wrap the environment")
+            raise ValueError(
+                f"actions must be a Box of floats with an axis, or Discrete, not {action}: wrap the environment, "
+                "gymnasium.wrappers.TransformAction takes another space"
+            )
         outputs = len(done["outputs"]) + (options.get("modulation") == "output")
-        return cls((inputs, *hidden, outputs), **{**seen, **done, **options})
+        between = (hidden,) if isinstance(hidden, int) else hidden
+        return cls((inputs, *between, outputs), **{**seen, **done, **options})
 
     @property
     def action_size(self) -> int:
@@ -273,23 +284,32 @@ class Architecture:
         Raises:
             ValueError: if it cannot.
         """
-        seen: Any = self.discrete_observations or math.prod(self.observation_shape)
         done = self.action_size
         if isinstance(observation, gym.spaces.Discrete):
-            sees = bool(self.discrete_observations) and observation.n == seen
+            theirs = observation.n, observation.start
+            sees = theirs == (self.discrete_observations, self.first_observation)
         elif self.encoder:
             sees = observation.shape == self.observation_shape
         else:
-            sees = not self.discrete_observations and math.prod(observation.shape or ()) == seen
+            shape = math.prod(observation.shape or ())
+            sees = not self.discrete_observations and shape == math.prod(self.observation_shape)
         if isinstance(action, gym.spaces.Discrete):
-            acts = self.discrete_actions and action.n == done
+            acts = self.discrete_actions and (action.n, action.start) == (done, self.first_action)
+        elif isinstance(action, gym.spaces.Box) and np.issubdtype(action.dtype, np.floating):
+            acts = not self.discrete_actions and math.prod(action.shape) == done and self._within(action)
         else:
-            acts = not self.discrete_actions and math.prod(action.shape or ()) == done
+            acts = False
         if not (sees and acts):
             raise ValueError(
                 f"this network is for {self._sees} observations and {self._acts} actions, but {name} has "
                 f"{observation} and {action}: choose an environment of the shape that it was made for"
             )
+
+    def _within(self, action: gym.spaces.Box) -> bool:
+        """Whether a Box of as many numbers as the network's action has room for all its actions."""
+        *_, low, high = self.action_scaling()
+        lowest, highest = (bound.ravel().astype(np.float32) for bound in (action.low, action.high))
+        return bool((low >= lowest).all() and (high <= highest).all())
 
     @property
     def _sees(self) -> str:
@@ -337,6 +357,9 @@ class Architecture:
         bounds = zip(self.outputs, self.low, self.high, strict=not self.discrete_actions)
         scaled = [(*_to_bounds(squash, low, high), low, high) for squash, low, high in bounds]
         offset, factor, low, high = np.array(scaled, np.float32).reshape(-1, 4).T.copy()
+        # A bound in float64 must not be left by rounding
+        low = np.where(low < self.low, np.nextafter(low, np.float32(np.inf)), low)
+        high = np.where(high > self.high, np.nextafter(high, np.float32(-np.inf)), high)
         return offset, factor, low, high
 
     def to_json(self) -> dict[str, Any]:
@@ -351,8 +374,8 @@ def _normalization(value: str | bool) -> str:
 
 
 def _to_bounds(squash: str, low: float, high: float) -> tuple[float, float]:
-    """Offset and factor that take a squashed output to its bounds."""
-    if squash == "raw" or (squash == "step" and not math.isfinite(high - low)):
+    """Offset and factor that take a squashed output to its bounds; as it is, if there are none."""
+    if squash == "raw" or not math.isfinite(high - low):
         return 0.0, 1.0
     return ((low + high) / 2, (high - low) / 2) if squash == "tanh" else (low, high - low)
 
@@ -379,12 +402,12 @@ def architecture_for(env: str | EnvSpec | gym.Env[Any, Any], **options: Any) -> 
     return Architecture.for_spaces(made.observation_space, made.action_space, **options), made.spec
 
 
-def random_genome(architecture: Architecture, seed: int = 0, scale: float = 1.0) -> Array:
+def random_genome(architecture: Architecture, seed: int | tuple[int, ...] = 0, scale: float = 1.0) -> Array:
     """A genome to start evolution from.
 
     Args:
         architecture: whose.
-        seed: to draw from.
+        seed: to draw from; numpy's default_rng takes it.
         scale: coefficients are U(-scale, scale); evolved initial weights U(-0.1, 0.1) (initial_scale); kernels of the
             encoder U(-1, 1) / sqrt(fan-in), whatever the scale.
     """

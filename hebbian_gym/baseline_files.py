@@ -115,10 +115,15 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise FileNotFoundError(f"there is no file {path}")
     try:
         with zipfile.ZipFile(path) as archive:
+            if ABOUT not in archive.namelist() and "data" in archive.namelist():
+                raise ValueError(
+                    f"{path} is a model of your own, saved by Stable-Baselines3: load it there, and "
+                    'hebbian_gym.comparison.compare([Contender("mine", model), ...], bodies) takes it'
+                )
             about = json.loads(archive.read(ABOUT))
             with np.load(io.BytesIO(archive.read(STATISTICS)), allow_pickle=False) as arrays:
                 return about, dict(arrays)
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a baseline's file, or it is damaged ({error})") from error
 
 

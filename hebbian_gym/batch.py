@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from .architecture import Architecture
 from .encoder import Conv
+from .rules import Rule
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def birth_batch(architecture: Architecture, genes: Tensor, rngs: Sequence[np.ran
     """
     if architecture.initial_weights == "evolved":
         initial = architecture.split(genes)[1]
-        return Lifetimes(tuple(weights.expand(len(rngs), *weights.shape[-2:]) for weights in initial))
+        # Copies: whoever changes a lifetime's weights must not change the genome
+        return Lifetimes(tuple(weights.expand(len(rngs), *weights.shape[-2:]).clone() for weights in initial))
     births = [architecture.birth(np.random.default_rng(rng)) for rng in rngs]
     layers = (np.stack(layer) for layer in zip(*births, strict=True))
     return Lifetimes(tuple(torch.from_numpy(layer).to(genes) for layer in layers))
@@ -126,6 +129,8 @@ def _observe(architecture: Architecture, genes: Tensor, observations: Tensor) ->
         index = observations.long() - architecture.first_observation
         return nn.functional.one_hot(index, architecture.sizes[0]).to(genes.dtype)
     activity = observations.reshape(len(observations), -1).to(genes.dtype) * architecture.observation_scale
+    if activity.shape[1] != (inputs := math.prod(architecture.observation_shape)):
+        raise ValueError(f"this network observes {inputs} numbers each, not shape {tuple(observations.shape)}")
     if architecture.encoder:
         pictures = activity.reshape(-1, *architecture.observation_shape)
         return encode(pictures, architecture.kernels(genes), architecture.encoder)
@@ -173,14 +178,25 @@ def _update(architecture: Architecture, genes: Tensor, lifetimes: Lifetimes, mod
     for layer, (w, c) in enumerate(zip(lifetimes.weights, architecture.split(genes)[0], strict=True)):
         # (n, inputs, 1) and (n, 1, outputs) against coefficients of (inputs, outputs), (1, 1), (n, inputs, outputs) ..
         pre, post = activities[layer][:, :, None], activities[layer + 1][:, None, :]
-        coefficients = c.unbind(-3)
-        if rule.modulated:
-            change = rule.delta(pre, post, w, signal, *coefficients)
-        else:
-            change = rule.delta(pre, post, w, *coefficients)
-            change = change if modulator is None else signal * change
+        inputs = (pre, post, w, signal) if rule.modulated else (pre, post, w)
+        change = _change(rule, *inputs, *c.unbind(-3))
+        if not rule.modulated and modulator is not None:
+            change = signal * change
         learned.append(_normalize(w + change, architecture.normalize))
     return replace(lifetimes, weights=tuple(learned))
+
+
+def _change(rule: Rule, *arguments: Tensor | float) -> Tensor:
+    """What a rule's formula says, for whole tensors."""
+    assert rule.delta is not None
+    try:
+        change: Tensor = rule.delta(*arguments)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"rule {rule.name} cannot be computed for n lifetimes at once ({error}): its formula must be arithmetic "
+            "that holds for whole tensors; if, and functions of math or numpy, are for one lifetime at a time"
+        ) from error
+    return change
 
 
 def _normalize(weights: Tensor, how: str) -> Tensor:

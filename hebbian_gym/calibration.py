@@ -52,6 +52,9 @@ def calibrate(
         task: that candidates are judged by.
         seconds: for all of it, about. Candidates are timed for as long as the rest leaves, three at least.
         progress: called with the fraction that is done, 0 to 1.
+
+    Raises:
+        TypeError: for an optimizer that cannot be copied, such as another library's behind an adapter.
     """
     begin = time.monotonic()
 

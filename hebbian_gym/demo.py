@@ -22,7 +22,7 @@ from .optimizers import Copies
 from .presets import ANT_BODIES, UNSEEN_ANT, Preset
 from .pretrained import pretrained_path
 from .progress import Counter
-from .task import EVALUATION, Task
+from .task import EVALUATION, Task, lifetime_seeds
 
 SEED = 1
 HELD_OUT_EVERY = 4
@@ -91,8 +91,8 @@ def _draw(console: Console, run_dir: Path, network: PlasticNetwork) -> None:
     plot_training(figure.subplots(), read_log(run_dir / "log.csv"))
     figure.savefig(run_dir / "training.png", dpi=150)
     with gym.make(ANT_BODIES[1], disable_env_checker=True) as env:
-        life = record_lifetime(env, network, SEED, SEED, WEIGHTS_AT)
+        life = record_lifetime(env, network, *lifetime_seeds(SEED)[0], WEIGHTS_AT)
     title = "one lifetime: the weights organise themselves (ant with a short right front leg)"
     lifetime_figure(life, title).savefig(run_dir / "weights.png", dpi=150)
     with Counter(console, f"filming {run_dir / 'lifetime.mp4'}", 1000, "steps") as count:
-        film(ANT_BODIES[1], network, run_dir / "lifetime.mp4", SEED, SEED, count)
+        film(ANT_BODIES[1], network, run_dir / "lifetime.mp4", *lifetime_seeds(SEED)[0], count)

@@ -19,7 +19,9 @@ from typing_extensions import Self
 from .architecture import Architecture, Array
 from .network import PlasticNetwork
 from .optimizers.base import Copies, Population
+from .registration import check_entry
 from .rollout import Episode, run_episode
+from .rules import get_rule
 from .task import EVALUATION, TRAINING, Task
 
 if TYPE_CHECKING:
@@ -133,9 +135,16 @@ class Results:
 def evaluation(
     fitness: np.ndarray, score: np.ndarray, distance: np.ndarray, steps: np.ndarray, errors: Mapping[int, str]
 ) -> Evaluation:
-    """An Evaluation in which a fitness that is not a finite number is one more loss."""
+    """An Evaluation in which a fitness that is not a finite number is one more loss.
+
+    Raises:
+        RuntimeError: if more than half of the generation is lost: then it is not the candidates' fault.
+    """
     odd = {i: f"a fitness of {fitness[i]}" for i in np.flatnonzero(~np.isfinite(fitness)).tolist()}
-    return Evaluation(np.where(np.isfinite(fitness), fitness, np.nan), score, distance, steps, {**odd, **errors})
+    result = Evaluation(np.where(np.isfinite(fitness), fitness, np.nan), score, distance, steps, {**odd, **errors})
+    if 2 * len(result.errors) > len(fitness):
+        raise RuntimeError(result.losses)
+    return result
 
 
 class SerialEvaluator:
@@ -150,8 +159,9 @@ class SerialEvaluator:
         """Make the task's environments, unless they are there.
 
         Raises:
-            ValueError: if one cannot be made, or does not fit the network.
+            ValueError: if one cannot be made, or does not fit the network; or if the network's rule is unknown here.
         """
+        get_rule(self._architecture.rule)
         for spec in task.specs:
             self._env(spec, task.early_stop)
 
@@ -224,8 +234,9 @@ def make_body(make: Callable[..., Any], spec: EnvSpec, early_stop: bool, *argume
     """An environment of a task, by gym.make or gym.make_vec.
 
     Raises:
-        ValueError: if it does not know ``early_stop``, or another argument.
+        ValueError: if its class cannot be imported, or does not know ``early_stop`` or another argument.
     """
+    check_entry(spec)
     try:
         return make(spec, *arguments, **options, **({"early_stop": True} if early_stop else {}))
     except TypeError as error:
@@ -265,9 +276,29 @@ class Evolvable(Protocol):
     genome: Array
 
 
+def check_evolvable(policy: Any) -> None:
+    """Refuse what is not all in its architecture and genome, from which evaluators make networks of their own.
+
+    Raises:
+        ValueError: for an agent without these, such as a model of Stable-Baselines3 or a perturbed agent, or with
+            ``learning`` switched off.
+    """
+    if not (hasattr(policy, "architecture") and hasattr(policy, "genome")):
+        raise ValueError(
+            f"{type(policy).__name__} has no architecture and genome to make networks of. What has reset() and act(), "
+            "such as a perturbed agent, lives by run_episode(env, agent); what has predict(), such as a model of "
+            "Stable-Baselines3, is judged by hebbian_gym.comparison.compare([Contender(name, model), ...], bodies)"
+        )
+    if not getattr(policy, "learning", True):
+        raise ValueError(
+            "learning=False would be lost, since networks are made anew of architecture and genome: let this one live "
+            "by run_episode(env, network)"
+        )
+
+
 def evaluate(
     policy: Evolvable,
-    env: str | EnvSpec,
+    env: str | EnvSpec | gym.Env[Any, Any],
     episodes: int = 100,
     seed: int = 1,
     workers: int = 1,
@@ -277,7 +308,7 @@ def evaluate(
 
     Args:
         policy: with ``architecture`` and ``genome``.
-        env: an ID or an EnvSpec.
+        env: an ID or an EnvSpec, or an environment, of which only the spec is taken.
         episodes: how many.
         seed: of births and resets; evolution never uses these, whatever its own seed.
         workers: processes.
@@ -288,6 +319,7 @@ def evaluate(
     """
     if episodes < 1:
         raise ValueError(f"episodes must be 1 or more, not {episodes}")
+    check_evolvable(policy)
     task = Task([env], births="candidate", seed=seed)
     with make_evaluator(policy.architecture, min(workers, episodes)) as evaluator:
         result = evaluator.evaluate(Copies(policy.genome, episodes), task, stream=EVALUATION, done=done)

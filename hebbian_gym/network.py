@@ -142,6 +142,9 @@ class PlasticNetwork:
 
         Returns:
             float32 of shape (action_size,) within the action bounds, or the index of the largest output.
+
+        Raises:
+            ValueError: for an observation of another shape, or with NaN.
         """
         self._observe(observation)
         action = _act(
@@ -202,7 +205,13 @@ class PlasticNetwork:
                 self._activity[:inputs] *= self._scale
         features = self._activity[:inputs]
         if math.isnan(features.dot(features)):  # the largest of several NaN outputs would be an action like any other
-            raise ValueError("the environment returned an observation that is not a number (NaN)")
+            cause = ""
+            if not np.isfinite(self._flat).all():
+                cause = (
+                    f". This network's weights are no finite numbers after {self._age} steps, so its action may have "
+                    f"been none: rule {self.architecture.rule} lets them grow; try smaller coefficients, or normalize="
+                )
+            raise ValueError(f"the environment returned an observation that is not a number (NaN){cause}")
 
     def _update(self, modulator: float) -> None:
         architecture, activity = self.architecture, self._activity

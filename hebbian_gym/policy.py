@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,7 +45,7 @@ class HebbianPolicy(nn.Module):
         super().__init__()
         self.architecture, self.env_spec = architecture, env_spec
         if genome is None:
-            genome = random_genome(architecture, seed)
+            genome = random_genome(architecture, (seed, 1))  # not the numbers that the first birth is made of
         self.genes = nn.Parameter(torch.from_numpy(architecture.check_genome(genome).copy()))
         self._predictor = PlasticNetwork(architecture, self._genome())
         self.reset(seed)
@@ -53,7 +55,7 @@ class HebbianPolicy(nn.Module):
         cls,
         env: str | EnvSpec | gym.Env[Any, Any],
         rule: str = "ABCD",
-        hidden: Sequence[int] = (128, 64),
+        hidden: Sequence[int] | int = (128, 64),
         **options: Any,
     ) -> Self:
         """The policy that fits an environment.
@@ -61,7 +63,7 @@ class HebbianPolicy(nn.Module):
         Args:
             env: an ID, an EnvSpec or an environment.
             rule: name of a plasticity rule.
-            hidden: sizes of the hidden layers.
+            hidden: sizes of the hidden layers; a number for one layer.
             options: other attributes of :class:`~hebbian_gym.Architecture`; ``genome`` and ``seed``.
         """
         own = {name: options.pop(name) for name in ("genome", "seed") if name in options}
@@ -87,6 +89,7 @@ class HebbianPolicy(nn.Module):
         self._births = np.random.default_rng(seed)
         self._network: PlasticNetwork | None = None
         self._lifetimes: Lifetimes | None = None
+        self._stateless = 0  # calls of predict() in a row that were given neither a state nor an episode's start
 
     def act(self, observation: Any) -> Any:
         """Act, then learn; with ``modulation="reward"`` learning is left to :meth:`learn`.
@@ -100,6 +103,11 @@ class HebbianPolicy(nn.Module):
             observations are one.
         """
         if np.ndim(observation) == len(self.architecture.observation_shape):
+            if self._lifetimes is not None:
+                raise ValueError(
+                    f"one observation for {len(self._lifetimes.weights[0])} lifetimes: reset() before the number of "
+                    "environments changes, or give an array of n observations, even if n is 1"
+                )
             network = self._newborn() if self._network is None else self._network
             network.genome = self._genome()
             return network.act(observation)
@@ -147,14 +155,17 @@ class HebbianPolicy(nn.Module):
 
     @property
     def weights(self) -> list[Any]:
-        """The present lifetime's weights, (inputs, outputs) for each layer; (n, inputs, outputs) for n lifetimes."""
+        """The present lifetime's weights, (inputs, outputs) for each layer; (n, inputs, outputs) for n lifetimes.
+
+        They are the lifetime's own, not copies: of what is to be kept ``.copy()`` (numpy) or ``.clone()`` (torch).
+        """
         if self._lifetimes is not None:
             return list(self._lifetimes.weights)
         return (self._newborn() if self._network is None else self._network).weights
 
     def _newborn(self) -> PlasticNetwork:
         self._network = PlasticNetwork(self.architecture, self._genome())
-        self._network.reset(self._births)
+        self._network.reset(copy.deepcopy(self._births))  # who only looks at its weights must not change who is born
         return self._network
 
     def birth(self, n: int, rng: np.random.Generator | int) -> Lifetimes:
@@ -176,7 +187,8 @@ class HebbianPolicy(nn.Module):
 
         Args:
             observation: of a VecEnv, shape (n, ...); or of one environment.
-            state: what the last call returned; None for newborns.
+            state: what the last call returned; None for newborns. Who never hands it back sees the first step of one
+                newborn after the other, and is warned.
             episode_start: shape (n,), True where an episode begins: there a newborn takes over.
             deterministic: ignored; a network always acts deterministically, given its birth.
 
@@ -192,6 +204,7 @@ class HebbianPolicy(nn.Module):
                 'a policy with modulation="reward" learns from rewards, which predict() is never told: use act() and '
                 "learn(reward), run_episode() or evaluate()"
             )
+        self._warn_if_stateless(state is None and episode_start is None)
         single = np.ndim(observation) == len(self.architecture.observation_shape)
         observations = np.asarray(observation)[None] if single else np.asarray(observation)
         n = len(observations)
@@ -211,6 +224,15 @@ class HebbianPolicy(nn.Module):
             states.append(network.state)
         stacked = tuple(np.array(part) for part in zip(*states, strict=True))
         return (np.asarray(actions[0]) if single else np.array(actions)), stacked
+
+    def _warn_if_stateless(self, newborn: bool) -> None:
+        self._stateless = self._stateless + 1 if newborn else 0
+        if self._stateless == 3:
+            warnings.warn(
+                "predict() was called three times without the state that it returned: each time a newborn takes its "
+                "first step, and none ever learns. Pass it (actions, state = policy.predict(observation, state)), or "
+                "use act()", stacklevel=3,
+            )  # fmt: skip
 
     def save(self, path: str | os.PathLike[str], **about: Any) -> None:
         """Write the architecture, the genome and the environment's spec; never the weights of a lifetime.
@@ -242,7 +264,7 @@ class StaticPolicy(HebbianPolicy):
         cls,
         env: str | EnvSpec | gym.Env[Any, Any],
         rule: str = "static",
-        hidden: Sequence[int] = (128, 64),
+        hidden: Sequence[int] | int = (128, 64),
         **options: Any,
     ) -> Self:
         """As :meth:`HebbianPolicy.for_env`, with evolved weights that do not change."""

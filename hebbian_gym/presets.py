@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gymnasium.envs.registration import EnvSpec
+
 from .architecture import Architecture, Array, architecture_for, random_genome
 from .encoder import Conv
 from .optimizers import Optimizer, get_optimizer, make_optimizer
+from .registration import find_spec
 from .task import Task
 
 ANT_BODIES = ("AntUndamaged-v0", "AntDamagedRightFront-v0")  # those that evolution sees
@@ -29,6 +32,7 @@ class Preset:
         task: options of :class:`~hebbian_gym.Task`.
         optimizer: its options.
         algorithm: the optimiser's name, see :func:`~hebbian_gym.optimizers.get_optimizer`.
+        env_kwargs: arguments of the environments beside their own.
     """
 
     about: str
@@ -39,6 +43,12 @@ class Preset:
     task: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     algorithm: str = "openai-es"
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def specs(self) -> list[EnvSpec]:
+        """Of the environments, with their arguments."""
+        return [replace(spec, kwargs={**spec.kwargs, **self.env_kwargs}) for spec in map(find_spec, self.envs)]
 
     def make(self, seed: int = 0, start: Array | None = None, **optimizer: Any) -> tuple[Seed, Optimizer, Task]:
         """The starting policy, optimiser and task.
@@ -53,11 +63,11 @@ class Preset:
         """
         if not self.envs:
             raise ValueError("this preset is for an environment of your own: name one with --env")
-        architecture, _ = architecture_for(self.envs[0], **self.architecture)
+        architecture, _ = architecture_for(self.specs[0], **self.architecture)
         random = random_genome(architecture, seed, self.genome_scale)
         genome = random if start is None else architecture.check_genome(start)
         chosen = make_optimizer(self.algorithm, genome, seed, **{**self.optimizer, **optimizer})
-        return Seed(architecture, genome), chosen, Task(self.envs, seed=seed, **self.task)
+        return Seed(architecture, genome), chosen, Task(self.specs, seed=seed, **self.task)
 
     def evolved_by(self, algorithm: str | None, population_size: int | None, options: dict[str, Any]) -> Preset:
         """The same by another optimiser, for which only the population is taken over; or by this one, options changed.

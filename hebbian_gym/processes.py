@@ -77,7 +77,7 @@ class ProcessEvaluator:
         waiting, deaths = deque(range(len(population))), [0] * len(population)
         for number, worker in enumerate(self._workers):
             if worker.candidate is not None or not worker.process.is_alive():  # left over from an interrupted call
-                self._replace(number)
+                self._renew(number)
             self._give(number, job, waiting)
         while any(worker.candidate is not None for worker in self._workers):
             ready = self._wait()
@@ -132,6 +132,7 @@ class ProcessEvaluator:
             )
 
     def _replace(self, number: int) -> None:
+        """A new worker for one that died or hung; an error if they die before they begin."""
         worker = self._workers[number]
         if not worker.process.is_alive():
             worker.process.join()  # for its exit code: negative if somebody killed it
@@ -141,6 +142,9 @@ class ProcessEvaluator:
                 "a worker process ended before it began. In a script, whatever starts workers must stand under "
                 '`if __name__ == "__main__":`; otherwise see the message above, or use workers=1'
             )
+        self._renew(number)
+
+    def _renew(self, number: int) -> None:
         self._workers[number].stop()
         self._workers[number] = _Worker(self._architecture)
 

@@ -59,11 +59,11 @@ class TrainingProgress(_Shown):
     def __call__(self, run: Run) -> None:
         metrics, generation = run.metrics, run.optimizer.generation
         fitness = (
-            f"fitness mean {metrics['fitness/mean']:7.1f} best {metrics['fitness/max']:7.1f}  "
+            f"fitness mean {_short(metrics['fitness/mean'])} best {_short(metrics['fitness/max'])}  "
             f"{metrics['time/steps_per_second']:,.0f} env-steps/s"
         )
         if "held_out/fitness" in metrics:
-            fitness += f"  held out {metrics['held_out/fitness']:.1f}"
+            fitness += f"  held out {_short(metrics['held_out/fitness']).strip()}"
         if not self._console.is_terminal:
             self._console.print(
                 f"generation {generation}/{run.generations}  {fitness}", highlight=False, soft_wrap=True
@@ -72,6 +72,11 @@ class TrainingProgress(_Shown):
             self._task, completed=generation * self._population, fitness=fitness,
             generation=min(generation + 1, run.generations),
         )  # fmt: skip
+
+
+def _short(value: float) -> str:
+    """With one decimal, or three figures of a small number."""
+    return f"{value:7.1f}" if abs(value) >= 10 else f"{value:#7.3g}"
 
 
 class _Rate(ProgressColumn):

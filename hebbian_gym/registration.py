@@ -40,27 +40,64 @@ MAX_EPISODE_STEPS = 1000  # where the table says nothing else
 
 
 def importable(spec: EnvSpec) -> EnvSpec:
-    """The spec with its entry point by name, as files and worker processes need it.
+    """The spec with its entry points by name, as files and worker processes need them.
 
     Raises:
         ValueError: for an entry point that has no name to import it by.
     """
-    entry: Any = spec.entry_point
-    if not callable(entry):
+    entries: dict[str, Any] = {name: getattr(spec, name) for name in ("entry_point", "vector_entry_point")}
+    called = {name: entry for name, entry in entries.items() if callable(entry)}
+    if not called:
         return spec
-    if not getattr(entry, "__qualname__", "").isidentifier():
-        raise ValueError(
-            f"the entry point of {spec.id} ({entry!r}) cannot be imported by files and worker processes: "
-            "define it at the top of a module"
-        )
     named = copy.deepcopy(spec)
-    named.entry_point = f"{entry.__module__}:{entry.__qualname__}"
+    for name, entry in called.items():
+        if not getattr(entry, "__qualname__", "").isidentifier():
+            raise ValueError(
+                f"the entry point of {spec.id} ({entry!r}) cannot be imported by files and worker processes: "
+                "define it at the top of a module"
+            )
+        setattr(named, name, f"{entry.__module__}:{entry.__qualname__}")
     return named
 
 
-def find_spec(env: str | EnvSpec) -> EnvSpec:
-    """The spec of an ID; as in ``gymnasium.make`` it may name the module that registers it: "package:Env-v0"."""
-    if not isinstance(env, str):
+def check_entry(spec: EnvSpec) -> None:
+    """Nothing, if the class of an environment can be imported here.
+
+    Raises:
+        ValueError: if its module is missing, or has no class of that name.
+    """
+    if not isinstance(spec.entry_point, str):
+        return
+    module, _, name = spec.entry_point.partition(":")
+    try:
+        known = hasattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
+            raise  # the module is there, and lacks one that it needs
+        known = False
+    if not known:
+        raise ValueError(
+            f"the class of {spec.id}, {spec.entry_point}, cannot be imported here: define it in a module (not in a "
+            "script or notebook), and run where that can be imported, such as in its folder"
+        )
+
+
+def find_spec(env: str | EnvSpec | gym.Env[Any, Any]) -> EnvSpec:
+    """The spec of an ID, or of an environment that ``gymnasium.make`` made.
+
+    As in ``gymnasium.make`` an ID may name the module that registers it: "package:Env-v0".
+
+    Raises:
+        ValueError: for an environment that was made otherwise.
+    """
+    if isinstance(env, gym.Env):
+        if env.spec is None:
+            raise ValueError(
+                f"{env} was not made by gymnasium.make, so that it cannot be made again: register its class, "
+                'gymnasium.register("Mine-v0", entry_point="module:Class"), and give that ID'
+            )
+        return env.spec
+    if isinstance(env, EnvSpec):
         return env
     module, _, name = env.rpartition(":")
     if module:

@@ -51,8 +51,9 @@ def register_rule(name: str, *aliases: str) -> Callable[[Formula], Formula]:
         aliases: other names for it.
 
     Raises:
-        ValueError: if a name is taken by another formula, the formula's first parameters are not pre, post, weight, or
-            its modulator is not the next one.
+        ValueError: if a name is taken by another formula (of another module or name: a cell or module that is run again
+            replaces its own), the formula's first parameters are not pre, post, weight, its modulator is not the next
+            one, or a parameter has a default.
 
     Example:
         >>> @register_rule("decay")
@@ -76,14 +77,25 @@ def register_rule(name: str, *aliases: str) -> Callable[[Formula], Formula]:
                 f"the formula of rule {name!r} must have its modulator directly after the weight (pre, post, weight, "
                 f"modulator, *its coefficients by name), not {signature}"
             )
+        if defaults := [p.name for p in signature.parameters.values() if p.default is not p.empty]:
+            raise ValueError(
+                f"{', '.join(defaults)} of rule {name!r} would be evolved, whatever the default: write a constant into "
+                "the formula's body"
+            )
         for taken in (name, *aliases):
-            if taken in RULES or taken in ALIASES:
+            if (taken in RULES or taken in ALIASES) and not _is_again(delta, get_rule(taken).delta):
                 raise ValueError(f"a rule named {taken!r} is already registered; choose another name")
         RULES[name] = Rule(name, parameters[len(_INPUTS) + modulated :], delta, modulated)
         ALIASES.update(dict.fromkeys(aliases, name))
         return delta
 
     return register
+
+
+def _is_again(delta: Formula, known: Formula | None) -> bool:
+    """Whether a formula is a known one whose cell or module was run again."""
+    homes = [(getattr(each, "__module__", None), getattr(each, "__qualname__", None)) for each in (delta, known)]
+    return homes[0] == homes[1] and homes[0][1] != "<lambda>"
 
 
 def get_rule(name: str) -> Rule:
@@ -95,7 +107,10 @@ def get_rule(name: str) -> Rule:
     try:
         return RULES[ALIASES.get(name, name)]
     except KeyError:
-        raise ValueError(f"unknown rule {name!r}: choose from {', '.join(RULES)}, or register_rule your own") from None
+        raise ValueError(
+            f"unknown rule {name!r}: choose from {', '.join(RULES)}, or register_rule your own, in a module that "
+            "worker processes import, too"
+        ) from None
 
 
 # The nine of Najarro & Risi (2020), eq. 1 and its restrictions (figure 8). Aliases are the names in the paper's code,

@@ -94,6 +94,9 @@ def evaluate_all(
 
     Returns:
         For each name an evaluation whose arrays have shape (episodes,).
+
+    Raises:
+        ValueError: if a network does not fit the environment.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be 1 or more, not {episodes}")
@@ -108,6 +111,8 @@ def evaluate_all(
     results = {}
     for name, policy in policies.items():
         body = gym.make(task.specs[0], disable_env_checker=True, **getattr(policy, "env_kwargs", {}))
+        if (architecture := getattr(policy, "architecture", None)) is not None:
+            architecture.check_spaces(body.observation_space, body.action_space, task.specs[0].id)
         inner = _InOrder(body, resets)
         agent = _Born(policy, births) if hasattr(policy, "reset") else policy
         venv = DummyVecEnv([lambda env=inner: Monitor(env)])  # type: ignore[misc]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
@@ -24,7 +25,8 @@ class Task:
     """What a candidate is judged by.
 
     Attributes:
-        envs: bodies, each an ID ("AntUndamaged-v0") or an EnvSpec; every candidate lives on all of them.
+        envs: bodies, each an ID ("AntUndamaged-v0"), an EnvSpec or an environment, of which only the spec is taken;
+            every candidate lives on all of them.
         episodes: lifetimes on each body.
         aggregate: "mean" or "min" over all its lifetimes' scores.
         early_stop: make the environments with ``early_stop=True`` (they must know that argument).
@@ -33,10 +35,10 @@ class Task:
         seed: all of them derive from it.
 
     Raises:
-        ValueError: for an unknown aggregate or births, or no body at all.
+        ValueError: for an unknown aggregate or births, no body at all, or one that cannot be made again from a file.
     """
 
-    envs: Sequence[str | EnvSpec]
+    envs: Sequence[str | EnvSpec | gym.Env[Any, Any]]
     episodes: int = 1
     aggregate: str = "mean"
     early_stop: bool = False
@@ -44,11 +46,11 @@ class Task:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        envs = [self.envs] if isinstance(self.envs, str | EnvSpec) else list(self.envs)
+        envs = [self.envs] if isinstance(self.envs, str | EnvSpec | gym.Env) else list(self.envs)
         for env in envs:
-            if not isinstance(env, str | EnvSpec):
-                raise ValueError(f"envs must be IDs or EnvSpecs, not {env!r}")
-        object.__setattr__(self, "envs", tuple(importable(find_spec(env)) for env in envs))
+            if not isinstance(env, str | EnvSpec | gym.Env):
+                raise ValueError(f"envs must be IDs, EnvSpecs or environments that gymnasium.make made, not {env!r}")
+        object.__setattr__(self, "envs", tuple(_written(importable(find_spec(env))) for env in envs))
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more, not {self.seed}")
         if not self.envs or self.episodes < 1:
@@ -83,3 +85,25 @@ class Task:
     def from_json(cls, data: dict[str, Any]) -> Task:
         """From :meth:`to_json`."""
         return cls(**{**data, "envs": [EnvSpec.from_json(spec) for spec in data["envs"]]})
+
+
+def _written(spec: EnvSpec) -> EnvSpec:
+    """The same, if files and worker processes can have it."""
+    try:
+        spec.to_json()
+    except TypeError as error:
+        raise ValueError(
+            f"the spec of {spec.id} cannot be written ({error}): give it plain arguments (lists, no arrays), and put "
+            "wrappers around functions into a class that you register"
+        ) from error
+    return spec
+
+
+def lifetime_seeds(seed: int, count: int = 1) -> list[tuple[int, int]]:
+    """Seeds of the resets and births that :func:`~hebbian_gym.evaluate` gives to its first lifetimes.
+
+    The two of a lifetime are different, as they should be: an environment and a network that are made from one number
+    draw the same random numbers.
+    """
+    sequences = (np.random.SeedSequence((seed, EVALUATION, 0, index)) for index in range(count))
+    return [(int(reset), int(birth)) for reset, birth in (sequence.generate_state(2) for sequence in sequences)]

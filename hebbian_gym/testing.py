@@ -67,7 +67,14 @@ def _generation(optimizer: Optimizer) -> None:
 
 def _check_population(make: Callable[..., Optimizer]) -> None:
     optimizer = make()
-    population, before = optimizer.ask(), _genomes(optimizer)
+    for name in ("generation", "mean", "ask", "tell", "stop", "state_dict", "load_state_dict"):
+        assert hasattr(optimizer, name), f"an optimizer has {name}, {type(optimizer).__name__} does not"
+    population = optimizer.ask()
+    assert hasattr(population, "pair"), (
+        f"ask() must return a Population, not {type(population).__name__}: of an array of shape (candidates, genes) "
+        "hebbian_gym.optimizers.Genomes makes one"
+    )
+    before = _genomes(optimizer)
     assert optimizer.generation == 0, f"a new optimizer is at generation 0, not {optimizer.generation}"
     assert before.shape == (len(population), GENES), f"candidates must have shape (genes,): got {before.shape[1:]}"
     assert population[0].dtype == np.float32, f"genomes are float32, not {population[0].dtype}"
@@ -77,6 +84,7 @@ def _check_population(make: Callable[..., Optimizer]) -> None:
     again = pickle.loads(pickle.dumps(population))
     assert np.array_equal(before, [again[i] for i in range(len(again))]), "a population must survive pickling"
     metrics = optimizer.tell(sphere(before))
+    assert isinstance(metrics, dict), f"tell() must return a dict of what is worth logging, not {metrics!r}"
     assert optimizer.generation == 1, "tell() must count the generation"
     assert all(isinstance(value, int | float) for value in metrics.values()), f"metrics are numbers, not {metrics}"
     assert np.array_equal(before, [population[i] for i in range(len(population))]), (

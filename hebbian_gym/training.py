@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +16,8 @@ import numpy as np
 from .architecture import Architecture, Array
 from .callbacks import Callback, CheckpointWriter, CSVWriter, HeldOut, save_best
 from .checkpoint import RUN, as_saved, held, load, refuse_used
-from .evaluation import Evaluation, Evaluator, Evolvable, make_evaluator
-from .optimizers.base import Optimizer
+from .evaluation import Evaluation, Evaluator, Evolvable, check_evolvable, make_evaluator
+from .optimizers.base import Genomes, Optimizer, Population
 from .task import Task
 
 log = logging.getLogger(__name__)
@@ -90,15 +90,19 @@ def train(
     dropped, counted in the log as ``evaluation/lost``, and told as a warning by the logger ``hebbian_gym.training``.
 
     Raises:
+        AttributeError: for an optimizer that lacks a part of the protocol.
         FileExistsError: if ``run_dir`` holds a run and ``resume`` is not set.
         RuntimeError: if another process trains in ``run_dir``, or more than half of a generation fails.
         FileNotFoundError: if there is nothing to resume.
-        ValueError: if the checkpoint is damaged, or of another network or task; or for an impossible number.
+        ValueError: if the checkpoint is damaged, or of another network or task; for an impossible number; or if policy
+            and optimizer do not fit.
     """
+    check_evolvable(policy)
+    _check_optimizer(optimizer, policy.architecture)
     if resume and run_dir is None:
         raise ValueError("to resume, say where the run is: run_dir")
     for name, number in (("checkpoint_every", checkpoint_every), ("held_out_every", held_out_every),
-                         ("held_out_episodes", held_out_episodes)):  # fmt: skip
+                         ("held_out_episodes", held_out_episodes), ("generations", generations)):  # fmt: skip
         if number < 1:
             raise ValueError(f"{name} must be 1 or more, not {number}")
     folder, opened = Path(run_dir) if run_dir is not None else None, Opened()
@@ -119,11 +123,13 @@ def train(
             always += [*callbacks, CSVWriter(folder / "log.csv", optimizer.generation), checkpoint]
         else:
             always += callbacks
+        if optimizer.generation >= generations:
+            log.warning("no generation is left to evolve: %d of %d are done", optimizer.generation, generations)
         try:
             while optimizer.generation < generations and not run.metrics.get("stop"):
                 _generation(run, done)
                 for callback in always:
-                    run.metrics.update(callback(run) or {})
+                    run.metrics.update(_told(callback, run))
         finally:  # on Ctrl-C, too: the writer remembers the last whole generation
             if folder is not None:
                 checkpoint.write()
@@ -134,10 +140,40 @@ def train(
     return run
 
 
+def _check_optimizer(optimizer: Any, architecture: Architecture) -> None:
+    """What would come to light generations later, told now."""
+    parts = ("generation", "mean", "ask", "tell", "stop", "state_dict", "load_state_dict")
+    if missing := [part for part in parts if not hasattr(optimizer, part)]:
+        raise AttributeError(
+            f"{type(optimizer).__name__} lacks {', '.join(missing)} of the Optimizer protocol; "
+            "hebbian_gym.testing.check_optimizer checks all of it, and hebbian_gym.optimizers.adapters has some ready"
+        )
+    if np.shape(optimizer.mean) != (architecture.genome_size,):
+        raise ValueError(
+            f"the optimizer's mean has shape {np.shape(optimizer.mean)}, but this network has "
+            f"{architecture.genome_size} genes: make the optimizer from policy.genome"
+        )
+
+
+def _told(callback: Callback, run: Run) -> dict[str, Any]:
+    """What a callback returns."""
+    told = callback(run)
+    if told is not None and not isinstance(told, dict):
+        raise TypeError(f'callbacks return None or a dict to be logged ({{"stop": reason}} ends the run): {callback} '
+                        f"returned {told!r}")  # fmt: skip
+    return told or {}
+
+
+def _asked(optimizer: Optimizer) -> Population:
+    """The optimizer's population; plain arrays, shape (candidates, genes), become one."""
+    population: Any = optimizer.ask()
+    return population if hasattr(population, "pair") else Genomes(np.asarray(population, np.float32))
+
+
 def _generation(run: Run, done: Callable[[], None]) -> Evaluation:
     """One generation: ask, evaluate, tell."""
     begin = time.perf_counter()
-    generation, population = run.optimizer.generation, run.optimizer.ask()
+    generation, population = run.optimizer.generation, _asked(run.optimizer)
     try:
         result = run.evaluator.evaluate(population, run.task, generation, done=done)
     except RuntimeError as error:
@@ -156,10 +192,10 @@ def _generation(run: Run, done: Callable[[], None]) -> Evaluation:
         "time/steps_per_second": float(result.steps.sum() / (middle - begin)),
         "time/seconds": time.perf_counter() - begin,
         "evaluation/lost": len(result.errors),
-        **told,
+        **(told or {}),
     }
     if reasons := run.optimizer.stop():
-        run.metrics["stop"] = ", ".join(f"{name} {value:g}" for name, value in reasons.items())
+        run.metrics["stop"] = ", ".join(f"{name} {value}" for name, value in reasons.items())
     return result
 
 
@@ -179,9 +215,13 @@ def _open(policy: Evolvable, optimizer: Optimizer, task: Task, folder: Path, res
     meta, arrays = load(path, RUN)
     theirs = {"architecture": Architecture(**meta["architecture"]), "task": Task.from_json(meta["task"])}
     same_task = Task.from_json(as_saved(task.to_json()))  # a tuple among an environment's arguments is a list in files
-    for name, ours in (("architecture", policy.architecture), ("task", same_task)):
+    mine: dict[str, Any] = {"architecture": policy.architecture, "task": same_task}
+    for name, ours in mine.items():
         if theirs[name] != ours:
-            raise ValueError(f"{path} was made with another {name}: resume with the settings it began with")
+            others = [f.name for f in fields(ours) if getattr(ours, f.name) != getattr(theirs[name], f.name)]
+            raise ValueError(
+                f"{path} was made with another {name} ({', '.join(others)}): resume with the settings it began with"
+            )
     algorithm = type(optimizer).__name__
     if meta.get("algorithm", algorithm) != algorithm:
         raise ValueError(f"{path} was made with another optimizer: {meta['algorithm']}, not {algorithm}")

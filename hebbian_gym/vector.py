@@ -63,8 +63,9 @@ def run_episodes(
     """One lifetime of each of n agents: the vector sibling of :func:`~hebbian_gym.rollout.run_episode`.
 
     An agent's first termination or truncation ends its lifetime. The environment is stepped until all have ended;
-    whatever an agent does and sees in between no longer counts. After each step the agents are given their modulatory
-    signals: ``infos["modulator"]``, shape (n,), where the environment tells it, else the rewards.
+    whatever an agent does and sees in between no longer counts. Who has to act upon an observation with NaN scores NaN.
+    After each step the agents are given their modulatory signals: ``infos["modulator"]``, shape (n,), where the
+    environment tells it, else the rewards.
 
     Args:
         env: is reset first, and left when the last lifetime has ended.
@@ -78,6 +79,8 @@ def run_episodes(
     score, distance, steps = np.zeros(env.num_envs), np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
     alive = np.ones(env.num_envs, bool)
     while alive.any():
+        if observations.dtype.kind == "f" and np.isnan(observations.sum()):
+            score[alive & np.isnan(observations).reshape(len(alive), -1).any(axis=1)] = np.nan
         observations, rewards, terminated, truncated, infos = env.step(agents.act(observations))
         rewards = np.asarray(rewards, np.float64)
         np.add(score, rewards, out=score, where=alive)
@@ -190,14 +193,12 @@ class VectorEvaluator:
         """All lifetimes on one body; seeds of resets and births: shape (candidates, episodes, 2)."""
         resets, births = seeds.reshape(-1, 2).T.tolist()
         env, each = self._env(spec, len(resets), task.early_stop)
-        if each:
-            return run_episodes(env, agents, resets, births)
-        if len(np.unique(seeds.reshape(len(seeds), -1), axis=0)) < len(seeds):
+        if not each and len(np.unique(seeds.reshape(len(seeds), -1), axis=0)) < len(seeds):
             raise ValueError(
                 f"candidates are to share their resets (births={task.births!r}), but {spec.id} is seeded as a whole: "
                 'make the task with births="candidate", or evaluate it with SerialEvaluator'
             )
-        return run_episodes(env, agents, resets[0], births)
+        return run_episodes(env, agents, resets if each else resets[0], births)
 
     def _env(self, spec: EnvSpec, n: int, early_stop: bool) -> tuple[VectorEnv[Any, Any, Any], bool]:
         """A body for n agents, and whether it takes a seed for each; made once and kept."""

@@ -1,5 +1,6 @@
 """Foreign optimisers: that they do what they do by themselves, that they maximise, and that they go on exactly."""
 
+import copy
 import functools
 import math
 import re
@@ -330,3 +331,8 @@ def test_the_example_learns(name):
     assert result.returncode == 0, result.stderr
     before, after = (float(re.search(rf"{when}\D*(\d+)", result.stdout)[1]) for when in ("before", "after"))
     assert after > 2 * before, result.stdout
+
+
+def test_an_adapter_cannot_be_copied():
+    with pytest.raises(TypeError, match="an adapter cannot be copied"):
+        copy.deepcopy(AskTell(lambda: np.zeros((2, 3)), lambda candidates, fitness: None, lambda: np.zeros(3)))

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 import hebbian_gym as hg
 from hebbian_gym.analysis import record_lifetime
 from hebbian_gym.analysis.plots import colour, lifetime_figure, plot_training, plot_weights, read_log
-from hebbian_gym.analysis.video import compose, film
+from hebbian_gym.analysis.video import _strip, compose, film
 
 
 @pytest.fixture
@@ -94,3 +94,25 @@ def test_a_film_of_an_environment_with_an_unknown_argument_is_refused(network, t
     spec.kwargs = {"nonsense": 1}
     with pytest.raises(ValueError, match="could not be made"):
         film(spec, network, tmp_path / "film.gif")
+
+
+def test_a_log_with_words_is_read_but_for_them(tmp_path):
+    (tmp_path / "log.csv").write_text("generation,note,flag,x\n0,hi,True,\n1,,False,2\n", encoding="utf-8")
+    log = read_log(tmp_path / "log.csv")
+    assert log.keys() == {"generation", "x"}
+    np.testing.assert_array_equal(log["x"], [np.nan, 2])
+
+
+def test_pictures_need_an_environment_that_draws_them(network, tmp_path):
+    with gym.make("CartPole-v1") as env, pytest.raises(ValueError, match='render_mode="rgb_array"'):
+        record_lifetime(env, network, frame_every=2)
+    policy = hg.HebbianPolicy.for_env("FoodValuation-v0", hidden=())
+    with pytest.raises(ValueError, match="no film of FoodValuation-v0: it has no render mode rgb_array"):
+        film("FoodValuation-v0", hg.PlasticNetwork(policy.architecture, policy.genome), tmp_path / "film.gif")
+
+
+def test_the_films_curve_falls_where_rewards_are_negative():
+    rises, falls = (np.argwhere((_strip([sign] * 1000, 300)[20:] < 200).any(axis=2)) for sign in (1.0, -1.0))
+    for line, lower_end in ((rises, 0), (falls, -1)):
+        left_to_right = line[np.argsort(line[:, 1], kind="stable")]
+        assert left_to_right[lower_end, 0] > left_to_right[-1 - lower_end, 0] + 20  # rows are counted from above

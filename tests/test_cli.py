@@ -331,3 +331,48 @@ def test_compare_judges_runs_alike_and_draws(evolved, tmp_path):
 
 def test_baselines_are_listed():
     assert "ant-ppo: PPO on AntUndamaged-v0, AntDamagedRightFront-v0" in run("baseline")
+
+
+MAZE = """
+import gymnasium as gym
+import numpy as np
+
+
+class Maze(gym.Env):
+    observation_space = action_space = gym.spaces.Box(-1, 1, (2,))
+
+    def __init__(self, worth=1.0):
+        self.worth = worth
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        return np.ones(2, np.float32), 0.45 * self.worth, True, False, {}
+
+
+gym.register("Maze-v0", "maze:Maze")
+"""
+
+
+def test_an_environment_and_settings_of_ones_own(tmp_path):
+    """By the module beside which the command is called, with arguments; small scores have more decimals."""
+    (tmp_path / "maze.py").write_text(MAZE)
+    network = '{"hidden": [3], "rule": "A"}'
+    settings = ["--env", "maze:Maze-v0", "--env-kwargs", '{"worth": 2}', "--architecture", network, "--population", 4]
+    printed = run("train", *settings, "--generations", 1, "--workers", 2, "--run-dir", "run", cwd=tmp_path)
+    assert "0.900 +- 0.000" in printed
+    policy = hebbian_gym.HebbianPolicy.load(tmp_path / "run" / "policy.npz")
+    assert (policy.architecture.sizes, policy.architecture.rule) == ((2, 3, 2), "A")
+    assert policy.env_spec.kwargs == {"worth": 2}
+    run("train", "--resume", "run", "--generations", 2, "--workers", 1, "--score", 0, cwd=tmp_path)
+    assert "0.900 +- 0.000" in run("evaluate", "run", "--episodes", 2, "--workers", 1, cwd=tmp_path)
+    told = run("evaluate", tmp_path / "run", "--episodes", 2, "--workers", 1, status=2)  # from another folder
+    assert "maze:Maze, cannot be imported here" in " ".join(told.split())
+
+
+def test_a_run_of_a_script_is_not_resumed_here(evolved, tmp_path):
+    folder = shutil.copytree(evolved, tmp_path / "run")
+    (folder / "config.json").unlink()
+    assert "holds a run of a script" in run("train", "--resume", folder, status=2)

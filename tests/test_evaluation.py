@@ -28,7 +28,7 @@ from hebbian_gym.evaluation import make_evaluator
 from hebbian_gym.optimizers import Copies, MirroredPopulation
 from hebbian_gym.presets import Seed  # a policy without torch: workers import this module, and must not import torch
 from hebbian_gym.processes import THREAD_VARIABLES
-from hebbian_gym.task import EVALUATION, HELD_OUT, TRAINING
+from hebbian_gym.task import EVALUATION, HELD_OUT, TRAINING, lifetime_seeds
 
 ANTS = ("AntUndamaged-v0", "AntDamagedRightFront-v0")
 
@@ -503,7 +503,6 @@ def test_a_task_survives_json(task):
         ({"envs": "CartPole-v1", "aggregate": "median"}, r"aggregate must be one of .*'mean', 'min'.*, not 'median'"),
         ({"envs": "CartPole-v1", "births": "pairs"}, r"births must be one of .*'candidate', 'pair', .*, not 'pairs'"),
         ({"envs": [42]}, "42"),
-        ({"envs": [gym.make("CartPole-v1")]}, "CartPole"),
         ({"envs": "CartPole-v1", "seed": -1}, "seed"),
     ],
 )
@@ -531,3 +530,69 @@ def test_an_id_may_name_the_module_that_registers_it():
     assert [spec.id for spec in task.specs] == ["AntUndamaged-v0", "CartPole-v1"]
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         Task("no_such_module:CartPole-v1")
+
+
+def test_what_is_more_than_its_genome_is_refused():
+    network = PlasticNetwork(CARTPOLE, np.zeros(8, np.float32))
+    network.learning = False
+    with pytest.raises(ValueError, match="learning=False would be lost"):
+        evaluate(network, "CartPole-v1", 2)
+    with pytest.raises(ValueError, match=r"object has no architecture and genome .*compare\("):
+        evaluate(object(), "CartPole-v1", 2)
+
+
+def test_a_body_may_be_an_environment_that_gymnasium_made():
+    policy = Seed(CARTPOLE, np.linspace(-1, 1, 8).astype(np.float32))
+    with gym.make("CartPole-v1", max_episode_steps=7) as env:
+        assert Task(env) == Task([env.spec])
+        assert Task([env]).specs[0].max_episode_steps == 7
+        ours = evaluate(policy, env, 3).score
+    np.testing.assert_array_equal(ours, np.minimum(evaluate(policy, "CartPole-v1", 3).score, 7))
+    with pytest.raises(ValueError, match=r"was not made by gymnasium.make.*register its class"):
+        Task(Probe())
+
+
+def test_arguments_that_no_file_can_hold_are_refused():
+    spec = EnvSpec("Probe-v0", entry_point=f"{__name__}:Probe", kwargs={"tells": np.zeros(2)})
+    with pytest.raises(ValueError, match=r"the spec of Probe-v0 cannot be written .*lists, no arrays"):
+        Task(spec)
+
+
+@pytest.mark.parametrize("entry", ["no_such_module:Probe", f"{__name__}:NoSuchClass"])
+def test_a_class_that_cannot_be_imported_is_one_sentence(entry):
+    task = Task(EnvSpec("Elsewhere-v0", entry_point=entry))
+    with SerialEvaluator(STATIC) as evaluator, pytest.raises(ValueError, match="cannot be imported here: define it"):
+        evaluator.evaluate(Copies(np.zeros(0, np.float32), 2), task)
+
+
+def test_an_unknown_rule_is_one_sentence_in_workers_too():
+    architecture = Architecture((1, 1), low=(-1.0,), high=(1.0,))
+    object.__setattr__(architecture, "rule", "a_notebooks")  # as unpickled where nobody registered it
+    with ProcessEvaluator(architecture, 1) as evaluator, pytest.raises(ValueError, match="unknown rule 'a_notebooks'"):
+        evaluator.evaluate(Copies(np.zeros(5, np.float32), 4), Task(probe()))
+
+
+def test_many_interrupted_calls_are_not_taken_for_workers_that_cannot_begin(monkeypatch):
+    task, population = Task(probe(), births="candidate"), Copies(np.zeros(0, np.float32), 6)
+    with ProcessEvaluator(STATIC, 2) as evaluator:
+        with monkeypatch.context() as patch:
+
+            def interrupt(self):
+                raise KeyboardInterrupt
+
+            patch.setattr(ProcessEvaluator, "_wait", interrupt)
+            for _ in range(4):
+                with pytest.raises(KeyboardInterrupt):
+                    evaluator.evaluate(population, task)
+        found = evaluator.evaluate(population, task)
+    with SerialEvaluator(STATIC) as evaluator:
+        np.testing.assert_array_equal(found.score, evaluator.evaluate(population, task).score)
+
+
+def test_seeds_of_lifetimes_are_those_of_evaluate():
+    policy = Seed(STATIC, np.zeros(0, np.float32))
+    network = PlasticNetwork(STATIC, policy.genome)
+    lived = [run_episode(Probe(), network, *pair) for pair in lifetime_seeds(5, 3)]
+    found = evaluate(policy, probe(), 3, seed=5)
+    assert [life.score for life in lived] == found.score.tolist()
+    assert [life.distance for life in lived] == found.distance.tolist()

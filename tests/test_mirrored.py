@@ -224,3 +224,9 @@ def test_a_state_of_another_optimizer_is_refused(ours, theirs):
     with pytest.raises(ValueError, match="saved"):
         es.load_state_dict(make(other, **others).state_dict())
     np.testing.assert_array_equal(es.mean, START.astype(np.float32))
+
+
+def test_a_state_of_other_settings_is_refused_by_their_names(strategy):
+    es = make(strategy, learning_rate=0.25)
+    with pytest.raises(ValueError, match=r"other settings: learning_rate 0\.5, not 0\.25\. To go on with others"):
+        es.load_state_dict(make(strategy, learning_rate=0.5).state_dict())

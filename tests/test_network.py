@@ -251,7 +251,7 @@ def test_outputs_fit_the_action_space(action, outputs, reached):
     [
         (Box(-1, 1, (28,)), 28, np.ones(28)),
         (Box(-np.inf, np.inf, (2, 3, 4)), 24, np.ones((2, 3, 4))),
-        (Box(0, 255, (4, 4), np.uint8), 16, np.full((4, 4), 255, np.uint8)),
+        (Box(0, 255, (4, 4), np.uint8), 16, np.full((4, 4), 200, np.uint8)),
         (Discrete(7), 7, 6),
     ],
 )
@@ -261,6 +261,7 @@ def test_inputs_fit_the_observation_space(space, inputs, observation):
     network = newborn(architecture, random_genome(architecture))
     first, second = (weights.copy() for weights in network.weights)
     encoded = np.eye(7)[observation] if isinstance(space, Discrete) else observation.ravel()
+    encoded = encoded / 255 if space.dtype == np.uint8 else encoded
     np.testing.assert_allclose(network.act(observation), np.tanh(np.tanh(encoded @ first) @ second), rtol=1e-5)
 
 
@@ -274,6 +275,24 @@ def test_no_action_leaves_its_bounds(pairs, upwards):
     action = Box(low, high)
     architecture = Architecture.for_spaces(Box(-1, 1, (2,)), action, hidden=(), rule="static", initial_weights="ones")
     assert action.contains(newborn(architecture, np.zeros(0)).act(np.full(2, 100 if upwards else -100)))
+
+
+@pytest.mark.parametrize("bound", [0.1, np.pi, 1 / 3])
+def test_no_action_leaves_a_bound_that_float32_does_not_have(bound):
+    action = Box(-bound, bound, (1,), np.float64)
+    architecture = Architecture.for_spaces(Box(-1, 1, (1,)), action, hidden=(), rule="static", initial_weights="ones")
+    network = newborn(architecture, np.zeros(0))
+    assert all(action.contains(network.act(np.array([size])).astype(np.float64)) for size in (-100, 100))
+
+
+@pytest.mark.parametrize("squash", ["tanh", "logistic", "step"])
+@pytest.mark.parametrize(("low", "high"), [(-np.inf, np.inf), (0, np.inf), (-np.inf, 2)])
+def test_a_squashed_output_without_bounds_stays_as_it_is(squash, low, high):
+    action = Box(low, high, (1,))
+    options = {"outputs": (squash,), "hidden": (), "rule": "static", "initial_weights": "ones"}
+    architecture = Architecture.for_spaces(Box(-1, 1, (1,)), action, **options)
+    reached = newborn(architecture, np.zeros(0)).act(np.array([100.0]))
+    np.testing.assert_allclose(reached, 1.0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, np.inf), (-1, np.inf), (-np.inf, 2)])
@@ -298,7 +317,7 @@ def test_discrete_spaces_may_start_anywhere(start):
     [
         (Dict({"a": Box(-1, 1, (2,))}), Discrete(2), "observations must be a Box or Discrete"),
         (MultiDiscrete([2, 3]), Discrete(2), "observations must be a Box or Discrete"),
-        (Box(-1, 1, (2,)), MultiDiscrete([2, 3]), "actions must be a Box with an axis, or Discrete"),
+        (Box(-1, 1, (2,)), MultiDiscrete([2, 3]), "actions must be a Box of floats with an axis, or Discrete"),
     ],
 )
 def test_other_spaces_are_refused_with_the_cure(observation, action, named):
@@ -409,3 +428,36 @@ def test_actions_take_the_shape_of_their_box():
     policy = HebbianPolicy(architecture, network.genome)
     policy.reset(0)
     np.testing.assert_allclose(policy.act(np.ones((5, 2)))[0], action, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("made_for", "observation", "action"),
+    [
+        ("Pendulum-v1", Box(-1, 1, (3,)), MultiDiscrete([2])),
+        ("Pendulum-v1", Box(-1, 1, (3,)), Box(-2, 2, (1,), np.int64)),
+        ("Pendulum-v1", Box(-1, 1, (3,)), Box(-1, 1, (1,))),  # Pendulum's torque is up to 2
+        ("CartPole-v1", Box(-1, 1, (4,)), Discrete(2, start=1)),
+        ("CartPole-v1", Discrete(4), Discrete(2)),
+    ],
+)
+def test_a_network_is_refused_where_its_actions_would_mean_something_else(made_for, observation, action):
+    architecture, _ = architecture_for(made_for)
+    with pytest.raises(ValueError, match="choose an environment of the shape that it was made for"):
+        architecture.check_spaces(observation, action, "Other-v0")
+
+
+def test_a_network_may_act_within_wider_bounds():
+    architecture, _ = architecture_for("Pendulum-v1")
+    architecture.check_spaces(Box(-1, 1, (3,)), Box(-5, 5, (1,)), "Wider-v0")
+    architecture.check_spaces(Box(-1, 1, (3,)), Box(-2, 2, (1,), np.float64), "Finer-v0")
+
+
+def test_one_hidden_layer_may_be_a_number():
+    assert architecture_for("CartPole-v1", hidden=8)[0] == architecture_for("CartPole-v1", hidden=(8,))[0]
+
+
+def test_weights_that_exploded_are_named_where_they_spoil_an_observation():
+    network = newborn(Architecture((2, 2), rule="static", initial_weights="ones"), np.zeros(0))
+    network.weights[0][0, 0] = np.inf
+    with pytest.raises(ValueError, match=r"not a number \(NaN\)\. This network's weights are no finite numbers"):
+        network.act(np.array([np.nan, 0.0]))

@@ -20,8 +20,9 @@ from hebbian_gym.analysis.scores import plot_damages, plot_scores
 from hebbian_gym.analysis.trajectory import check_fit, principal_components, record_weights
 from hebbian_gym.analysis.weights import draw_moments, plot_coefficients, plot_layer, plot_path, short
 from hebbian_gym.experiments import EXPERIMENTS, Outcome, Settings, paper_lifetimes, paper_table, paper_weights
-from hebbian_gym.experiments.paper_lives import NEVER, Lives, live, seeds
+from hebbian_gym.experiments.paper_lives import NEVER, Lives, live
 from hebbian_gym.pretrained import FOLDER
+from hebbian_gym.task import lifetime_seeds
 
 ANT = "AntUndamaged-v0"
 NAMES = ("table1", "carracing", "fig1", "fig3", "fig4", "fig5", "fig6", "fig10")
@@ -105,12 +106,12 @@ def test_random_coefficients_leave_the_encoder_as_it_is() -> None:
 def test_lifetimes_are_those_that_evaluate_lives() -> None:
     policy = hg.load_pretrained("ant-hebbian")
     expected = hg.evaluate(policy, ANT, episodes=2, seed=5)
-    lived = live(Lives("ant-hebbian", ANT, seeds(5, 2)))
+    lived = live(Lives("ant-hebbian", ANT, lifetime_seeds(5, 2)))
     np.testing.assert_allclose(lived["rewards"].sum(axis=1), expected.score)
 
 
 def test_weights_are_compared_with_those_before_the_disturbance() -> None:
-    at, many = 6, seeds(0, 1)
+    at, many = 6, lifetime_seeds(0)
     lesion = {"at": at, "fraction": 0.5, "band": True}
     cut = live(Lives("ant-hebbian", ANT, many, "lesion", lesion, at, keep=(0, at, at + 3)))
     whole = live(Lives("ant-hebbian", ANT, many, "lesion", {**lesion, "at": NEVER}, at, keep=(0, at, at + 3)))

@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 import hebbian_gym as hg
 from hebbian_gym.evaluation import SerialEvaluator
 from hebbian_gym.experiments import EXPERIMENTS, Outcome, Settings, paper_shipped, paper_training
-from hebbian_gym.experiments.paper_lives import seeds
 from hebbian_gym.experiments.paper_shipped import Births, distances, summarise_births, summarise_training
 from hebbian_gym.experiments.paper_training import Budget, Completed, Evolution, evolve, judge_births, judge_versions
 from hebbian_gym.optimizers.base import MirroredPopulation
 from hebbian_gym.presets import PRESETS, Preset
 from hebbian_gym.pretrained import FOLDER
+from hebbian_gym.task import lifetime_seeds
 
 ANT, CAR = "AntUndamaged-v0", "CarRacingPreprocessed-v0"
 NAMES = ("fig7", "fig8", "fig9", "init")
@@ -246,7 +246,7 @@ def test_lifetimes_are_those_of_networks_born_so(
     network.reset(0)
     assert np.concatenate([layer.ravel() for layer in network.weights]).std() == pytest.approx(sd, rel=0.03)
     with gym.make(ANT) as env:
-        expected = [hg.run_episode(env, network, *pair).score for pair in seeds(7, 2)]
+        expected = [hg.run_episode(env, network, *pair).score for pair in lifetime_seeds(7, 2)]
     assert distances(Births("ant-hebbian", distribution, ANT, 2, 7)) == pytest.approx(expected)
 
 

@@ -305,3 +305,13 @@ def test_actuators_may_come_from_an_iterator() -> None:
     env.reset()
     env.step(np.ones(3, np.float32))
     np.testing.assert_array_equal(base.seen[-1], [0, 1, 0])
+
+
+@pytest.mark.parametrize("name", ["predict", "genome", "architecture"])
+def test_a_perturbed_agent_does_not_offer_what_would_live_undisturbed(name: str) -> None:
+    perturbed = lesion(policy(), at=3)
+    assert not hasattr(perturbed, name)
+    with pytest.raises(AttributeError, match=f"a perturbed agent has no {name}: .* run_episode"):
+        getattr(perturbed, name)
+    with pytest.raises(ValueError, match=r"Lesioned has no architecture and genome .* run_episode"):
+        hg.evaluate(perturbed, "CartPole-v1", 2)  # type: ignore[arg-type]

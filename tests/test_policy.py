@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from hebbian_gym import Architecture, HebbianPolicy, OpenAIES, PlasticNetwork, StaticPolicy, Task, run_episode, train
 from hebbian_gym.architecture import random_genome
+from hebbian_gym.rules import RULES, Rule
 
 BOUNDED = {"low": (-1.0, -1.0), "high": (1.0, 3.0)}
 
@@ -429,5 +430,66 @@ def test_a_vector_environment_is_no_environment(env, cure):
 
 
 def test_an_action_without_an_axis_is_refused():
-    with pytest.raises(ValueError, match="a Box with an axis"):
+    with pytest.raises(ValueError, match="a Box of floats with an axis"):
         Architecture.for_spaces(Box(-1, 1, (3,)), Box(-1, 1, ()))
+
+
+def test_a_policys_first_birth_is_not_made_of_the_numbers_of_its_genome():
+    policy = HebbianPolicy(Architecture((28, 64, 8)))
+    born = np.concatenate([layer.ravel() for layer in policy.weights])[1::2]  # two of float32 from each number's bits
+    assert abs(np.corrcoef(born, policy.genome[: born.size])[0, 1]) < 0.1
+
+
+def test_to_look_at_the_weights_changes_nothing():
+    looked_at, other = tiny(), tiny()
+    for policy in (looked_at, other):
+        policy.reset(0)
+    assert looked_at.weights[0].shape == (3, 4)
+    observations = observe(1, 2)[0]
+    np.testing.assert_array_equal(looked_at.act(observations), other.act(observations))
+    for theirs, ours in zip(other.weights, looked_at.weights, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def test_to_change_a_lifetimes_weights_leaves_the_genome_alone():
+    policy = tiny("static", initial_weights="evolved")
+    genome = policy.genome
+    policy.act(observe(1, 3)[0])
+    for layer in policy.weights:
+        layer.detach().zero_()
+    np.testing.assert_array_equal(policy.genome, genome)
+
+
+def test_one_observation_for_many_lifetimes_is_refused():
+    policy = tiny()
+    policy.act(observe(1, 2)[0])
+    with pytest.raises(ValueError, match=r"one observation for 2 lifetimes: reset\(\)"):
+        policy.act(observe(1)[0])
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (2, 3, 2)])
+def test_observations_of_another_size_are_refused(shape):
+    with pytest.raises(ValueError, match=rf"observes 3 numbers each, not shape \({shape[0]}, {shape[1]}"):
+        tiny().act(np.zeros(shape, np.float32))
+
+
+def test_predict_warns_who_never_hands_the_state_back():
+    policy, observation = tiny(), observe(1)[0]
+    _, state = policy.predict(observation)
+    for _ in range(5):
+        _, state = policy.predict(observation, state)
+    policy.predict(observation)
+    policy.predict(observation)
+    with pytest.warns(UserWarning, match="without the state that it returned"):
+        policy.predict(observation)
+    policy.predict(observation)  # told once
+
+
+def test_a_formula_that_torch_cannot_take_is_told_with_its_rules_name(monkeypatch):
+    def leaky(pre, post, weight, a):
+        return a * post if pre > 0 else 0.0
+
+    monkeypatch.setitem(RULES, "leaky", Rule("leaky", ("a",), leaky))
+    policy = tiny("leaky")
+    with pytest.raises(ValueError, match="rule leaky cannot be computed for n lifetimes at once"):
+        policy.act(observe(1, 2)[0])

@@ -11,8 +11,9 @@ from typing import Any
 
 import gymnasium as gym
 import pytest
+from gymnasium.envs.registration import EnvSpec
 
-from hebbian_gym.registration import ENVIRONMENTS, register
+from hebbian_gym.registration import ENVIRONMENTS, importable, register
 
 ANTS = {
     "AntUndamaged-v0",
@@ -100,3 +101,15 @@ def test_the_docstring_has_gymnasiums_headings_and_names_the_newest_version(entr
     ]
     history = docstring.split("## Version History")[1]
     assert max(map(int, re.findall(r"^\s*[-*] v(\d+):", history, re.MULTILINE))) == max(versions)
+
+
+class Still(gym.Env[Any, Any]):
+    observation_space = action_space = gym.spaces.Discrete(2)
+
+
+def test_classes_as_entry_points_are_named() -> None:
+    spec = EnvSpec("Still-v0", entry_point=Still, vector_entry_point=Still)  # type: ignore[arg-type]
+    named = importable(spec)
+    assert named.entry_point == named.vector_entry_point == f"{__name__}:Still"
+    assert EnvSpec.from_json(named.to_json()) == named
+    assert spec.entry_point is Still

@@ -213,3 +213,28 @@ def test_the_example_of_a_rule_of_ones_own_learns():
     assert result.returncode == 0, result.stderr
     before, after = (float(re.search(rf"{when}\D*(\d+)", result.stdout)[1]) for when in ("before", "after"))
     assert after > 2 * before, result.stdout
+
+
+def cell(factor):
+    """A notebook's cell, run with this factor in it."""
+
+    def mine(pre, post, weight, a):
+        return factor * a * pre
+
+    return register_rule("mine_again")(mine)
+
+
+def test_a_cell_that_is_run_again_replaces_its_own_rule(registry):
+    assert get_rule(cell(1).__name__ + "_again").delta(1.0, 1.0, 0.0, 3.0) == 3.0
+    cell(2)
+    assert get_rule("mine_again").delta(1.0, 1.0, 0.0, 3.0) == 6.0
+    with pytest.raises(ValueError, match="'mine_again' is already registered"):
+        register_rule("mine_again")(lambda pre, post, weight, a: a)
+
+
+def test_a_default_which_evolution_would_ignore_is_refused(registry):
+    with pytest.raises(ValueError, match="decay of rule 'leak' would be evolved"):
+
+        @register_rule("leak")
+        def leak(pre, post, weight, a, decay=0.1):
+            return a * pre - decay * weight

@@ -540,3 +540,60 @@ def test_a_generation_that_fails_is_named():
             evolve(None, 1, task=task)
     finally:
         Fragile.training = True
+
+
+class Plain:
+    """An optimiser as people write them: arrays asked, nothing told, reasons in words."""
+
+    def __init__(self, mean, reasons=None):
+        self.mean, self.generation, self.reasons = np.asarray(mean, np.float32), 0, reasons or {}
+
+    def ask(self):
+        return [self.mean + step for step in (-0.1, 0.1, 0.2)]
+
+    def tell(self, fitness):
+        self.mean, self.generation = self.ask()[int(np.argmax(fitness))], self.generation + 1
+
+    def stop(self):
+        return self.reasons
+
+    def state_dict(self):
+        return {"mean": self.mean}
+
+    def load_state_dict(self, state):
+        self.mean = state["mean"]
+
+
+def test_a_plain_optimizer_will_do():
+    run = evolve(None, 5, es=Plain([0.0]), task=Task([HILL], births="generation"))
+    assert run.optimizer.mean > 0.5  # of 1.0 if every step were the best
+    assert evolve(None, 5, es=Plain([0.0], {"enough": "of it"})).metrics["stop"] == "enough of it"
+
+
+@pytest.mark.parametrize("part", ["ask", "tell", "stop", "mean", "generation", "state_dict", "load_state_dict"])
+def test_an_optimizer_that_lacks_a_part_is_refused_at_once(part):
+    parts = {name: getattr(Plain([0.0]), name) for name in ("ask", "tell", "stop", "state_dict", "load_state_dict")}
+    parts |= {"mean": np.zeros(1, np.float32), "generation": 0}
+    lacking = type("Lacking", (), {name: value for name, value in parts.items() if name != part})()
+    with pytest.raises(AttributeError, match=f"Lacking lacks {part} of the Optimizer protocol"):
+        evolve(None, 1, es=lacking)
+
+
+def test_an_optimizer_of_another_genome_is_refused_at_once(tmp_path):
+    with pytest.raises(ValueError, match=r"mean has shape \(3,\), but this network has 1 genes"):
+        evolve(tmp_path / "run", 1, es=OpenAIES(np.zeros(3), SIZE))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("told", [True, "stop", 3.0])
+def test_a_callback_that_returns_something_else_is_named(told):
+    with pytest.raises(TypeError, match=f"callbacks return None or a dict.* returned {told!r}"):
+        evolve(None, 1, callbacks=[lambda run: told])
+
+
+def test_a_run_without_a_generation_left_says_so(caplog):
+    es = OpenAIES(random_genome(ARCHITECTURE), SIZE, seed=1)
+    evolve(None, 2, es=es)
+    assert "no generation is left" not in caplog.text
+    evolve(None, 2, es=es)
+    assert "no generation is left to evolve: 2 of 2 are done" in caplog.text

@@ -396,3 +396,40 @@ def test_evolution_finds_a_rule_that_learns_within_a_lifetime():
             ga.tell(evaluator.evaluate(ga.ask(), task, generation).fitness)
     assert reached[0] == pytest.approx(-400, rel=0.2)  # a hundred times the values' variance: nothing is learned
     assert reached[-1] > -150
+
+
+class Blind(gym.Env):
+    """Three steps; in some lives the second observation is not a number."""
+
+    observation_space = gym.spaces.Box(-1, 1, (1,))
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.left, self.odd = 3, bool(self.np_random.integers(3) == 0)
+        return np.ones(1, np.float32), {}
+
+    def step(self, action):
+        self.left -= 1
+        seen = np.full(1, np.nan if self.odd and self.left == 2 else 1, np.float32)
+        return seen, 1.0, self.left == 0, False, {}
+
+
+def blinds(num_envs):
+    return SyncVectorEnv([Blind] * num_envs)
+
+
+def test_lives_with_observations_that_are_not_numbers_are_lost_as_in_a_serial_evaluator(monkeypatch):
+    gym.register("Blind-v0", f"{__name__}:Blind", vector_entry_point=f"{__name__}:blinds")
+    try:
+        architecture, _ = architecture_for("Blind-v0", hidden=())
+        population, task = Copies(random_genome(architecture), 20), Task("Blind-v0", births="candidate")
+        found = []
+        for kind in (SerialEvaluator, VectorEvaluator):
+            with kind(architecture) as evaluator:
+                found.append(evaluator.evaluate(population, task))
+    finally:
+        del gym.registry["Blind-v0"]
+    assert 0 < len(found[0].errors) < 10
+    np.testing.assert_array_equal(found[1].fitness, found[0].fitness)
+    assert found[1].errors.keys() == found[0].errors.keys()

@@ -52,7 +52,12 @@ def record_lifetime(
         frame_every: steps between pictures; 0 for none.
         draw: makes the picture to keep from the environment's, the observation, the network and the lifetime so far.
         done: called after each step.
+
+    Raises:
+        ValueError: for pictures of an environment that was made without a render mode.
     """
+    if frame_every and env.render_mode is None:
+        raise ValueError('for pictures make the environment with render_mode="rgb_array"')
     life = Lifetime()
     if -1 in weights_at:
         network.reset(birth_seed)

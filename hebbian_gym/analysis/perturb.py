@@ -28,10 +28,14 @@ from ..rollout import Agent
 
 ANT_LEGS = {"left_front": (0, 1), "left_back": (2, 3), "right_back": (4, 5), "right_front": (6, 7)}
 """The ant's actuators, hip and ankle of each leg, for :class:`DisableActuators`."""
+_UNDISTURBED = ("genome", "architecture", "predict")
 
 
 class Perturbed:
-    """An agent that acts for another and disturbs it. It has whatever else the other has: weights, learn, ...
+    """An agent that acts for another and disturbs it.
+
+    It has whatever else the other has (weights, learn ...), but for what would let the other live undisturbed:
+    ``genome`` and ``architecture``, from which evaluators make networks of their own, and SB3's ``predict``.
 
     Args:
         agent: with ``reset`` and ``act``.
@@ -47,6 +51,11 @@ class Perturbed:
     def __getattr__(self, name: str) -> Any:
         if name == "agent":  # while it is being copied there is none yet
             raise AttributeError(name)
+        if name in _UNDISTURBED:
+            raise AttributeError(
+                f"a perturbed agent has no {name}: what uses it would live undisturbed. Take run_episode(env, agent, "
+                "reset seed, birth seed), or a loop of reset() and act()"
+            )
         return getattr(self.agent, name)
 
     def reset(self, rng: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,11 +24,14 @@ INK, BEST, HELD_OUT = "#1f4e79", "#9db8d2", "#c8553d"
 
 
 def read_log(path: str | Path) -> dict[str, np.ndarray]:
-    """The columns of a run's ``log.csv``, float64 of shape (generations,), NaN where empty."""
+    """The columns of a run's ``log.csv`` that are numbers, float64 of shape (generations,), NaN where empty."""
     with Path(path).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    names = [name for name in rows[0] if name != "stop"] if rows else []
-    return {name: np.array([float(row[name]) if row[name] else np.nan for row in rows]) for name in names}
+    columns = {}
+    for name in rows[0] if rows else ():
+        with contextlib.suppress(ValueError):  # words, such as why a run was stopped
+            columns[name] = np.array([float(row[name]) if row[name] else np.nan for row in rows])
+    return columns
 
 
 def plot_training(ax: Axes, log: dict[str, np.ndarray], unit: str = "distance (progress units)") -> None:
@@ -52,7 +56,7 @@ def plot_training(ax: Axes, log: dict[str, np.ndarray], unit: str = "distance (p
 
 
 def plot_weights(axes: Sequence[Axes], weights: Sequence[Array], largest: Sequence[float] | None = None) -> None:
-    """The weights of every layer as a picture (paper, figures 1 and 6): a column for each pre-synaptic neuron.
+    """The weights of every layer as a picture (paper, figures 1 and 6), its longer side upwards.
 
     Args:
         axes: one for each layer.
@@ -61,7 +65,7 @@ def plot_weights(axes: Sequence[Axes], weights: Sequence[Array], largest: Sequen
     """
     for number, (ax, layer) in enumerate(zip(axes, weights, strict=True)):
         bound = float(np.quantile(np.abs(layer), 0.98)) if largest is None else largest[number]
-        picture = layer.T if layer.shape[0] <= layer.shape[1] else layer  # the longer side upwards, as in the paper
+        picture = layer.T if layer.shape[0] <= layer.shape[1] else layer
         ax.imshow(picture, cmap="gray", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
         ax.set(xticks=[], yticks=[])
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from ..evaluation import make_body
 from ..network import PlasticNetwork
-from ..registration import find_spec
+from ..registration import check_entry, find_spec
 from .lifetime import Lifetime, record_lifetime
 from .plots import colour
 
@@ -28,7 +28,7 @@ SUFFIXES = (".mp4", ".gif")
 
 
 def film(
-    env: str | EnvSpec,
+    env: str | EnvSpec | gym.Env[Any, Any],
     network: PlasticNetwork,
     path: str | Path,
     env_seed: int = 0,
@@ -38,7 +38,7 @@ def film(
     """Film one lifetime.
 
     Args:
-        env: an ID or an EnvSpec with an rgb_array render mode.
+        env: an ID or an EnvSpec with an rgb_array render mode, or an environment, of which only the spec is taken.
         network: lives in it.
         path: ends in .mp4 or .gif.
         env_seed: for the environment's reset.
@@ -46,12 +46,15 @@ def film(
         done: called after each step.
 
     Raises:
-        ValueError: for another ending, or if the environment does not know an argument.
+        ValueError: for another ending, or if the environment draws no pictures or does not know an argument.
     """
     if Path(path).suffix not in SUFFIXES:
         raise ValueError(f"a film is written as {' or '.join(SUFFIXES)}, not {Path(path).name}")
+    spec = find_spec(env)
+    if "rgb_array" not in _render_modes(spec):
+        raise ValueError(f"there is no film of {spec.id}: it has no render mode rgb_array")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with make_body(gym.make, find_spec(env), False, render_mode="rgb_array", disable_env_checker=True) as made:
+    with make_body(gym.make, spec, False, render_mode="rgb_array", disable_env_checker=True) as made:
         life = record_lifetime(made, network, env_seed, birth_seed, frame_every=FRAME_EVERY, draw=compose, done=done)
         fps = made.metadata.get("render_fps", 30) / FRAME_EVERY
     height, width = (2 * (size // 2) for size in life.frames[0].shape[:2])  # video codecs want even sizes
@@ -60,6 +63,13 @@ def film(
     gif: dict[str, Any] = {"duration": 1000 / fps, "loop": 0}  # ms of a frame, for ever
     imageio.imwrite(path, frames, **(mp4 if Path(path).suffix == ".mp4" else gif))
     return life
+
+
+def _render_modes(spec: EnvSpec) -> Any:
+    """Of an environment's class; made with another mode it would only warn."""
+    check_entry(spec)
+    maker: Any = load_env_creator(spec.entry_point) if isinstance(spec.entry_point, str) else spec.entry_point
+    return getattr(maker, "metadata", {}).get("render_modes", ("rgb_array",))  # a function does not say
 
 
 def compose(picture: np.ndarray, observation: np.ndarray, network: PlasticNetwork, life: Lifetime) -> np.ndarray:
@@ -94,9 +104,9 @@ def _strip(rewards: list[float], width: int) -> np.ndarray:
     image = Image.new("RGB", (width, STRIP), "white")
     draw = ImageDraw.Draw(image)
     progress = np.cumsum(rewards)
-    largest = max(float(np.abs(progress).max()), 1e-9)
+    low, high = min(0.0, float(progress.min())), max(0.0, float(progress.max()))
     x = np.arange(len(progress)) * (width - 1) / max(len(progress), 1000)
-    y = STRIP - 4 - (STRIP - 20) * np.clip(progress / largest, 0, 1)
+    y = STRIP - 4 - (STRIP - 20) * (progress - low) / max(high - low, 1e-9)
     draw.line(list(zip(x.tolist(), y.tolist(), strict=True)), fill="#1f4e79", width=2)
     draw.text((4, 2), f"step {len(rewards)}   sum of rewards {progress[-1]:.0f}", fill="black")
     return np.asarray(image)

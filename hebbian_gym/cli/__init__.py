@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Any
@@ -20,10 +21,12 @@ def _interrupt(number: int, frame: Any) -> None:
 def main() -> None:
     """Run the command line; errors that a user can cure are one sentence, not a traceback."""
     signal.signal(signal.SIGTERM, _interrupt)  # stop as cleanly as on Ctrl-C
+    sys.path.insert(0, os.getcwd())  # where a user's own environments are: --env mine:Maze-v0
     try:
         app()
     except (ValueError, OSError, ImportError, RuntimeError, GymnasiumError) as error:
-        Console(stderr=True).print(f"hebbian-gym: {error}", style="red", highlight=False, markup=False)
+        told = str(error) or type(error).__name__
+        Console(stderr=True).print(f"hebbian-gym: {told}", style="red", highlight=False, markup=False)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

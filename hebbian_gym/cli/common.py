@@ -72,6 +72,9 @@ def score_policy(policy: str, bodies: list[EnvSpec], episodes: int, seed: int, w
 
 
 def _spread(values: Any, digits: int = 0) -> str:
+    """Mean and standard deviation, to so many decimals or more where the mean is small."""
+    size = abs(values.mean())
+    digits = max(digits, 3 if size < 1 else 2 if size < 10 else 0)
     return f"{values.mean():.{digits}f} +- {values.std():.{digits}f}"
 
 
@@ -111,6 +114,10 @@ def json_object(option: str, text: str | None) -> dict[str, Any]:
 def read_config(folder: Path) -> dict[str, Any]:
     """The settings that a run began with."""
     path = folder / CONFIG
+    if not path.is_file() and (folder / "checkpoint.npz").is_file():
+        raise FileNotFoundError(
+            f"{folder} holds a run of a script (there is no {path}): go on there, train(resume=True)"
+        )
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no run that can be resumed (there is no {path})")
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -14,11 +14,11 @@ from rich.table import Table
 from .common import (
     CONFIG,
     CORES,
+    EnvKwargs,
     Json,
     Workers,
     app,
     console,
-    find_body,
     json_object,
     policy_file,
     read_config,
@@ -44,6 +44,11 @@ def train(
     run_dir: Annotated[Path | None, typer.Option(help="Folder for checkpoints, logs, the best policy.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     env: Annotated[list[str] | None, typer.Option(help="Evolve on these instead; repeat for several.")] = None,
+    env_kwargs: EnvKwargs = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(help='Options of the network, as JSON, such as \'{"rule": "oja", "hidden": [8]}\'.'),
+    ] = None,
     start: Annotated[
         str | None, typer.Option(help="Begin with this policy's genome: a file, or the name of a ready-evolved one.")
     ] = None,
@@ -79,8 +84,9 @@ def train(
 
     if resume is not None:
         told = {
-            "--preset": preset, "--env": env, "--start": start, "--optimizer": optimizer,
-            "--optimizer-kwargs": optimizer_kwargs, "--population": population, "--seed": seed, "--run-dir": run_dir,
+            "--preset": preset, "--env": env, "--env-kwargs": env_kwargs, "--architecture": architecture,
+            "--start": start, "--optimizer": optimizer, "--optimizer-kwargs": optimizer_kwargs,
+            "--population": population, "--seed": seed, "--run-dir": run_dir,
         }  # fmt: skip
         if given := [option for option, value in told.items() if value not in (None, [])]:
             raise ValueError(f"a run goes on with the settings it began with: leave out {', '.join(given)}")
@@ -92,7 +98,10 @@ def train(
     else:
         preset = preset or ("hebbian" if env else "ant-hebbian")
         chosen = get_preset(preset)
-        chosen = dataclasses.replace(chosen, envs=tuple(env) if env else chosen.envs)
+        chosen = dataclasses.replace(
+            chosen, envs=tuple(env) if env else chosen.envs, env_kwargs=json_object("--env-kwargs", env_kwargs),
+            architecture={**chosen.architecture, **json_object("--architecture", architecture)},
+        )  # fmt: skip
         chosen = chosen.evolved_by(optimizer, population, json_object("--optimizer-kwargs", optimizer_kwargs))
         run_dir = run_dir or Path("runs") / preset
     if generations is not None:
@@ -101,8 +110,7 @@ def train(
     every = {"checkpoint_every": checkpoint_every, "held_out_every": held_out_every or HELD_OUT_EVERY}
     evolve(chosen, seed or 0, run_dir, resume is not None, evaluator, every, start, tensorboard)
     if score and (run_dir / "policy.npz").exists():
-        bodies = [find_body(name, None, "", {}) for name in chosen.envs]
-        score_policy(str(run_dir / "policy.npz"), bodies, score, 1, min(workers, CORES))
+        score_policy(str(run_dir / "policy.npz"), chosen.specs, score, 1, min(workers, CORES))
 
 
 def evolve(

@@ -61,15 +61,16 @@ def record(
     out: Annotated[Path, typer.Option(help="Film to write, .mp4 or .gif.")] = Path("lifetime.mp4"),
     seed: Seed = 1,
 ) -> None:
-    """Film one lifetime, the weights of every layer beside it."""
+    """Film one lifetime, the first that `evaluate` has with this seed; beside it the weights of every layer."""
     from ..analysis.video import film
     from ..checkpoint import load_policy
     from ..network import PlasticNetwork
     from ..progress import Counter
+    from ..task import lifetime_seeds
 
     architecture, genome, meta = load_policy(policy_file(policy))
     body = find_body(env, env_kwargs, policy, meta)
     with Counter(console, f"filming {out}", body.max_episode_steps, "steps") as count:
-        life = film(body, PlasticNetwork(architecture, genome), out, seed, seed, count)
+        life = film(body, PlasticNetwork(architecture, genome), out, *lifetime_seeds(seed)[0], count)
     assert life.episode is not None
     console.print(f"{out}: {life.episode.steps} steps, score {life.episode.score:.1f}", highlight=False)

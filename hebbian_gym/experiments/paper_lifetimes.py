@@ -10,9 +10,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..analysis.responses import mark, moving_mean, plot_curves, plot_frozen, plot_sums
 from ..analysis.weights import draw_moments, short
+from ..task import lifetime_seeds
 from . import Outcome, Settings
 from .common import BLUE, GREEN, ORANGE, in_parallel, require_matplotlib
-from .paper_lives import ANT, BODIES, CAR, NEVER, TRACK, WHOLE, Data, Lives, live, seeds
+from .paper_lives import ANT, BODIES, CAR, NEVER, TRACK, WHOLE, Data, Lives, live
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +56,7 @@ def weights_of_the_ant(settings: Settings) -> Outcome:
     """Figure 1: the ant's weights at three moments, and how far it goes meanwhile, on the three bodies."""
     require_matplotlib()
     keep = (0, 80, STEPS)
-    jobs = [Lives(ANT, env, seeds(settings.seed, 1), keep=keep) for env in BODIES.values()]
+    jobs = [Lives(ANT, env, lifetime_seeds(settings.seed), keep=keep) for env in BODIES.values()]
     found = in_parallel(live, jobs, settings)
     titles = ("A: at birth", f"B: after {keep[1]} steps", f"C: after {keep[2]} steps")
     data: Data = {
@@ -78,8 +79,8 @@ def weights_of_the_car(settings: Settings) -> Outcome:
     require_matplotlib()
     at = 100
     jobs = [
-        Lives(ANT, WHOLE, seeds(settings.seed, 1), keep=(0,)),
-        Lives(CAR, TRACK, seeds(settings.seed, 1), keep=(0, at)),
+        Lives(ANT, WHOLE, lifetime_seeds(settings.seed), keep=(0,)),
+        Lives(CAR, TRACK, lifetime_seeds(settings.seed), keep=(0, at)),
     ]
     ant, car = in_parallel(live, jobs, settings)
     data: Data = {
@@ -159,7 +160,7 @@ def efficiency(settings: Settings) -> Outcome:
     """Figure 3: freezing the weights after some steps; and outputs that are forced for a hundred steps."""
     require_matplotlib()
     budget = BUDGETS[settings.budget]
-    few, many = seeds(settings.seed, budget.frozen), seeds(settings.seed, budget.curves)
+    few, many = lifetime_seeds(settings.seed, budget.frozen), lifetime_seeds(settings.seed, budget.curves)
     start, stop = SATURATED
     jobs = [Lives(ANT, WHOLE, few, "freeze", {"after": after}) for after in FREEZE_AFTER]
     jobs.append(Lives(ANT, WHOLE, many, "saturate", {"start": start, "stop": stop}, reference=start))
@@ -227,7 +228,7 @@ def resilience(settings: Settings) -> Outcome:
     """Figure 4: a third of the weights is zeroed in one step."""
     require_matplotlib()
     budget, at = BUDGETS[settings.budget], int(LESION["at"])
-    many, keep = seeds(settings.seed, budget.curves), (at, at + LATER)
+    many, keep = lifetime_seeds(settings.seed, budget.curves), (at, at + LATER)
     cut, whole = in_parallel(live, [
         Lives(ANT, WHOLE, many, "lesion", LESION, at, keep),
         Lives(ANT, WHOLE, many, "lesion", {**LESION, "at": NEVER}, at),

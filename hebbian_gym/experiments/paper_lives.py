@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +14,6 @@ from ..checkpoint import load_policy
 from ..network import PlasticNetwork
 from ..pretrained import pretrained_path
 from ..rollout import run_episode
-from ..task import EVALUATION
 
 Data = dict[str, Any]
 
@@ -43,17 +43,11 @@ class Lives:
 
     rule: str
     env: str
-    seeds: tuple[tuple[int, int], ...]
+    seeds: Sequence[tuple[int, int]]
     perturbation: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
     reference: int = NEVER
     keep: tuple[int, ...] = ()
-
-
-def seeds(seed: int, count: int) -> tuple[tuple[int, int], ...]:
-    """Of resets and births that evolution never uses, as :func:`~hebbian_gym.evaluate` draws them."""
-    sequences = (np.random.SeedSequence((seed, EVALUATION, 0, index)) for index in range(count))
-    return tuple((int(reset), int(birth)) for reset, birth in (s.generate_state(2) for s in sequences))
 
 
 class _Notes:

@@ -15,9 +15,10 @@ from ..architecture import Architecture, Array, random_genome
 from ..checkpoint import load_policy
 from ..network import PlasticNetwork
 from ..pretrained import pretrained_path
+from ..task import lifetime_seeds
 from . import Outcome, Settings
 from .common import BLUE, GREEN, GREY, ORANGE, in_parallel, require_matplotlib
-from .paper_lives import ANT, BODIES, CAR, TRACK, Data, seeds
+from .paper_lives import ANT, BODIES, CAR, TRACK, Data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,7 +95,7 @@ def straightness(path: np.ndarray) -> float:
 def attractors(settings: Settings) -> Outcome:
     """Figure 5: weights in their first three principal components, by evolved and by random coefficients."""
     require_matplotlib()
-    every, birth = EVERY[settings.budget], seeds(settings.seed, 1)[0]
+    every, birth = EVERY[settings.budget], lifetime_seeds(settings.seed)[0]
     jobs = [
         Paths(rule, random, envs, birth, every[rule])
         for rule, envs in ((CAR, {"car": TRACK}), (ANT, BODIES))

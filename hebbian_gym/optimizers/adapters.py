@@ -47,6 +47,9 @@ class AskTell:
         self._reasons: dict[str, float] = {}
         self.generation = 0
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> AskTell:
+        raise TypeError("an adapter cannot be copied: its functions belong to the one optimiser that it was made of")
+
     @property
     def mean(self) -> Array:
         return np.array(self._mean(), dtype=np.float32)

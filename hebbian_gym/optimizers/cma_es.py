@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from ..architecture import Array
 from .base import GaussianPopulation, Genomes, Population
+from .saved import check_settings
 
 COVARIANCES = ("separable", "full", "vkd")
 FULL_UP_TO = 2000
@@ -191,22 +192,20 @@ class CMAES:
             "mean": self.mean,
             "generation": self.generation,
             "seed": self.seed,
-            "settings": self._settings,
+            "settings": [*self._settings.values()],
             "stop": dict(self._reasons),
             "tolupsigma": self._es.opts["tolupsigma"],  # the one option that pycma changes
             **state,
         }
 
     @property
-    def _settings(self) -> list[Any]:
+    def _settings(self) -> dict[str, Any]:
         # With another version of pycma the generations to come would be others.
-        return ["cma", _pycma().__version__, self.covariance, self.population_size, self._first_sigma]
+        sizes = {"population_size": self.population_size, "sigma": self._first_sigma}
+        return {"algorithm": "cma", "version of pycma": _pycma().__version__, "covariance": self.covariance, **sizes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if state.get("settings") != self._settings:
-            raise ValueError(
-                f"the saved optimizer was made with other settings: {state.get('settings')}, not {self._settings}"
-            )
+        check_settings(state.get("settings"), self._settings)
         shape = np.shape(state["mean"])
         if shape != self._es.mean.shape:
             raise ValueError(f"the saved mean has shape {shape}, this optimiser's {self._es.mean.shape}")

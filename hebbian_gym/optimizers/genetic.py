@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..architecture import Array
 from .base import Genomes
+from .saved import check_settings
 
 
 class GeneticAlgorithm:
@@ -156,20 +157,18 @@ class GeneticAlgorithm:
             "mean": self._mean,
             "generation": self.generation,
             "seed": self.seed,
-            "settings": self._settings,
+            "settings": [*self._settings.values()],
         }
 
     @property
-    def _settings(self) -> list[Any]:
-        sizes = ["genetic", self.population_size, self.elites, self.parents, self.crossovers]
-        bounds = [None if np.isinf(bound).all() else bound.tolist() for bound in (self._low, self._high)]
-        return [*sizes, self.mutation_sd, self.mutation_probability, *bounds]
+    def _settings(self) -> dict[str, Any]:
+        names = ("population_size", "elites", "parents", "crossovers", "mutation_sd", "mutation_probability")
+        bounds = {"low": self._low, "high": self._high}
+        told = {name: None if np.isinf(bound).all() else bound.tolist() for name, bound in bounds.items()}
+        return {"algorithm": "genetic", **{name: getattr(self, name) for name in names}, **told}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if state.get("settings") != self._settings:
-            raise ValueError(
-                f"the saved optimizer was made with other settings: {state.get('settings')}, not {self._settings}"
-            )
+        check_settings(state.get("settings"), self._settings)
         if np.shape(state["population"]) != self._population.shape:
             raise ValueError(
                 f"the saved population has shape {np.shape(state['population'])}, this optimiser's "

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..architecture import Array
+from .saved import check_settings
 
 
 def check_population_size(population_size: int) -> None:
@@ -107,13 +108,17 @@ def non_finite(**arrays: Array) -> dict[str, float]:
     return {f"non_finite_{name}": float("nan") for name, array in arrays.items() if not np.isfinite(array).all()}
 
 
-def check_saved(state: dict[str, Any], mean: Array, settings: list[Any]) -> None:
+def check_saved(state: dict[str, Any], mean: Array, settings: dict[str, Any]) -> None:
     """Refuse a saved state of an optimiser of other genes or settings.
+
+    Args:
+        state: with the values of its settings.
+        mean: this optimiser's.
+        settings: this optimiser's, by name.
 
     Raises:
         ValueError: for these.
     """
     if np.shape(state["mean"]) != mean.shape:
         raise ValueError(f"the saved mean has shape {np.shape(state['mean'])}, this optimiser's {mean.shape}")
-    if state.get("settings") != settings:
-        raise ValueError(f"the saved optimizer was made with other settings: {state.get('settings')}, not {settings}")
+    check_settings(state.get("settings"), settings)

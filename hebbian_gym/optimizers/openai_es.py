@@ -128,19 +128,22 @@ class OpenAIES:
             "mean": self._mean,
             "generation": self.generation,
             "seed": self.seed,
-            "settings": self._settings,
+            "settings": [*self._settings.values()],
             **moments,
         }
 
     @property
-    def _settings(self) -> list[Any]:
-        sizes = [self.population_size, self.optimizer, self.weight_decay]
-        shaping = [] if self.shaping == "rank" else [self.shaping]  # older files know no other
-        max_speed = [] if self.max_speed is None else [self.max_speed]
-        return [*sizes, *self._sigma, *self._learning_rate, *shaping, *max_speed]
+    def _settings(self) -> dict[str, Any]:
+        names = [f"{what}{part}" for what in ("sigma", "learning_rate") for part in ("", "_decay", "_floor")]
+        schedules = dict(zip(names, (*self._sigma, *self._learning_rate), strict=True))
+        shaping = {} if self.shaping == "rank" else {"shaping": self.shaping}  # older files know no other
+        max_speed = {} if self.max_speed is None else {"max_speed": self.max_speed}
+        sizes = {"population_size": self.population_size, "optimizer": self.optimizer}
+        return {**sizes, "weight_decay": self.weight_decay, **schedules, **shaping, **max_speed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        check_saved({"settings": self._settings, **state}, self._mean, self._settings)  # the oldest files have none
+        oldest = {"settings": [*self._settings.values()]}  # files without
+        check_saved(oldest | state, self._mean, self._settings)
         self._step.moments = [np.array(state[f"moment_{i}"], np.float32) for i in range(len(self._step.moments))]
         self._mean = np.array(state["mean"], dtype=np.float32)
         self.generation, self.seed = int(state["generation"]), int(state["seed"])

@@ -86,9 +86,9 @@ class PGPE(SeparableStrategy):
         return super().state_dict() | {f"moment_{i}": moment.copy() for i, moment in enumerate(self._step.moments)}
 
     @property
-    def _settings(self) -> list[Any]:
-        steps = [self.optimizer, self.learning_rate, self.max_speed]
-        return ["pgpe", self.population_size, *steps, self.sigma_learning_rate, self.max_change, self.shaping]
+    def _settings(self) -> dict[str, Any]:
+        names = ("population_size", "optimizer", "learning_rate", "max_speed", "sigma_learning_rate", "max_change")
+        return {"algorithm": "pgpe", **{name: getattr(self, name) for name in (*names, "shaping")}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)

@@ -42,8 +42,8 @@ class SeparableStrategy:
         return self._sigma
 
     @property
-    def _settings(self) -> list[Any]:
-        """What a saved state must have been made with, its name first, as plain data."""
+    def _settings(self) -> dict[str, Any]:
+        """What a saved state must have been made with, the algorithm first, as plain data."""
         raise NotImplementedError
 
     def ask(self) -> MirroredPopulation:
@@ -72,7 +72,7 @@ class SeparableStrategy:
             "sigma": self._sigma,
             "generation": self.generation,
             "seed": self.seed,
-            "settings": self._settings,
+            "settings": [*self._settings.values()],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

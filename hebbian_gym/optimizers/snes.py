@@ -63,5 +63,6 @@ class SNES(SeparableStrategy):
         return self._move(mean, sigma, gradient, shaped.size)
 
     @property
-    def _settings(self) -> list[Any]:
-        return ["snes", self.population_size, self.learning_rate, self.sigma_learning_rate]
+    def _settings(self) -> dict[str, Any]:
+        names = ("population_size", "learning_rate", "sigma_learning_rate")
+        return {"algorithm": "snes", **{name: getattr(self, name) for name in names}}
