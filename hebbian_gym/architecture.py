@@ -160,8 +160,8 @@ class Architecture:
         """The network that fits an environment's spaces.
 
         Args:
-            observation: a Box, flattened, or encoded if there is an ``encoder`` (bytes are scaled to [0, 1]); or a
-                Discrete, one-hot.
+            observation: a Box, flattened, or encoded if there is an ``encoder`` (bytes up to 255 are scaled to
+                [0, 1]); or a Discrete, one-hot.
             action: a Box, squashed to its bounds (logistic for bounds from 0, else tanh; raw where unbounded), or a
                 Discrete, where the largest output wins.
             hidden: sizes of the hidden layers; a number for one layer.
@@ -179,7 +179,7 @@ class Architecture:
             if encoder := options.get("encoder"):
                 encoder = tuple(Conv(*stage) for stage in encoder)
                 inputs = math.prod(encoder_shapes(observation.shape, encoder)[-1])
-            if observation.dtype == np.uint8:
+            if observation.dtype == np.uint8 and (options.get("encoder") or (observation.high == 255).all()):
                 options.setdefault("observation_scale", 1 / 255)
         else:
             raise ValueError(

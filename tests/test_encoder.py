@@ -215,10 +215,11 @@ def test_bytes_are_observed_as_floats_from_zero_to_one():
         np.testing.assert_allclose(features(network, picture), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_scale_of_ones_own_is_kept_and_bytes_without_an_encoder_are_not_scaled():
+def test_a_scale_of_ones_own_is_kept_and_small_counts_are_not_scaled():
     space = Box(0, 255, (3, 14, 12), np.uint8)
     assert Architecture.for_spaces(space, STEERING, encoder=SMALL, observation_scale=1.0).observation_scale == 1
-    assert Architecture.for_spaces(space, STEERING).observation_scale == 1
+    assert Architecture.for_spaces(space, STEERING).observation_scale == 1 / 255
+    assert Architecture.for_spaces(Box(0, 5, (4,), np.uint8), STEERING).observation_scale == 1
 
 
 def test_the_scale_is_a_factor_without_an_encoder_too():

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import hebbian_gym as hg
+from hebbian_gym.task import lifetime_seeds
 from hebbian_gym.testing import check_optimizer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -53,13 +54,26 @@ def test_a_lifetime_is_told_and_drawn(example: ModuleType, capsys: pytest.Captur
     policy = hg.load_pretrained("ant-hebbian")
     with gym.make("AntUndamaged-v0") as env:
         network = hg.PlasticNetwork(policy.architecture, policy.genome)
-        episode = hg.run_episode(env, network, 3, 3)
+        episode = hg.run_episode(env, network, *lifetime_seeds(3)[0])
     assert [row[0] for row in rows] == list(range(100, episode.steps + 1, 100))
     assert sum(100 * row[1] for row in rows) == pytest.approx(episode.score, abs=5 + 0.5 * len(rows))
     last = [np.sqrt(np.mean(layer.astype(float) ** 2)) for layer in network.weights]
     assert rows[-1][2:5] == pytest.approx(last, abs=0.01)
     assert f"score {episode.score:.0f}" in text
     assert imageio.imread("ant.png").shape[0] > 100
+
+
+@of("disturbed")
+def test_disturbances_are_told_and_drawn(example: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    example.main(["--lifetimes", "2"])
+    text = capsys.readouterr().out
+    numbers = {
+        line[:36].strip(): line[36:].split() for line in text.splitlines() if line[:36].strip() in example.CONDITIONS
+    }
+    assert numbers.keys() == example.CONDITIONS.keys()
+    assert len({before for before, _ in numbers.values()}) == 1  # until then nothing differs
+    assert len({after for _, after in numbers.values()}) > 2
+    assert imageio.imread("disturbed.png").shape[0] > 100
 
 
 @of("car")
@@ -72,7 +86,7 @@ def test_the_car_drives_and_is_pictured(
     text = capsys.readouterr().out
     policy = hg.load_pretrained("car-hebbian")
     with gym.make(example.ENV) as env:
-        episode = hg.run_episode(env, hg.PlasticNetwork(policy.architecture, policy.genome), 1, 1)
+        episode = hg.run_episode(env, hg.PlasticNetwork(policy.architecture, policy.genome), *lifetime_seeds(1)[0])
     assert f"{steps} steps, score {episode.score:.1f}" in text
     assert "step   50: score" in text
     picture = imageio.imread("car.png")

@@ -130,7 +130,8 @@ def test_what_is_not_one_number_is_no_action(action: Any) -> None:
         {"wheel_noise": True}, {"start": (0.0, 0.0)}, {"start": (0.0, 300.0, 0.0)}, {"start": (1.0, 1.0, math.nan)},
         {"start": "here"}, {"lost_cost": -1.0}, {"success_window": 0}, {"success_hold": 2.0},
         {"success_threshold": "x"},
-        {"track_width": 0.0}, {"track_width": math.nan}, {"track_width": "wide"}, {"render_mode": "human"},
+        {"track_width": 0.0}, {"track_width": 8.0}, {"track_width": math.nan}, {"track_width": "wide"},
+        {"render_mode": "human"},
     ],
 )  # fmt: skip
 def test_an_impossible_number_is_told_by_its_name(kwargs: dict[str, Any]) -> None:

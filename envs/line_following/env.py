@@ -12,7 +12,7 @@ from gymnasium import spaces
 from . import robot
 from .picture import paint
 from .success import Success
-from .track import ARENA, WIDTH, Points, Track, make_track
+from .track import ARENA, REACH, WIDTH, Points, Track, make_track
 
 STEERING_BOUND = 10.0  # units / s
 ERROR_SCALE = 11.6 / 50.0  # of the reward, per unit of reflex gain: the authors' largest error, 11.6 at gain 50
@@ -91,7 +91,7 @@ class LineFollowingEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
 
     - ``track``: points (x, y) of a closed polygon (units), which must not meet itself nor leave the arena. Lists, if
       the environment's spec is to be written as JSON.
-    - ``track_width``: of the line (units).
+    - ``track_width``: of the line (units), below 8.
     - ``reflex_gain``: 50; the authors' runs with the reflex alone have 200.
     - ``speed``: 30 units/s; the authors' runs with the reflex alone have 60.
     - ``wheel_noise``: 0.05, a fraction.
@@ -141,6 +141,8 @@ class LineFollowingEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
         self._reflex_gain, self._speed, self._noise = float(reflex_gain), float(speed), float(wheel_noise)
         self._lost_cost, self._error_scale = float(lost_cost), ERROR_SCALE * float(reflex_gain) or 1.0
         self._out_of_sight = OUT_OF_SIGHT + self.track.width / 2.0
+        if self._out_of_sight >= REACH:  # distances beyond are not known
+            raise ValueError(f"track_width must be below {2 * (REACH - OUT_OF_SIGHT):g} units, not {track_width}")
         self._success = Success(success_threshold, success_window, success_hold)
         self.render_mode = render_mode
         high = np.full(robot.PREDICTORS + 1, robot.WHITE - 0.5, np.float32)

@@ -14,7 +14,7 @@ Points = Sequence[Sequence[float]] | np.ndarray
 ARENA = 250.0  # units, height and width
 WIDTH = 2.75  # units, of the line
 PIXEL = 0.25  # units, between the maps' nodes: 1000 pixels across the arena, as in the authors' program
-REACH = 10.0  # units: distances from the line are known up to here
+REACH = 10.0  # units: distances are known up to here
 PATCH = 1.0  # units: a ground sensor looks at so much on all four sides
 SAMPLES = 9  # across its patch; at the maps' nodes, for 2 * PATCH = (SAMPLES - 1) * PIXEL
 ERROR_SD, PREDICTOR_SD = 0.4, 2.0  # units, of the Gaussians that weight the samples
@@ -28,7 +28,7 @@ class Track(NamedTuple):
         points: the line's centre, a closed polygon, float64 of shape (points, 2), units.
         length: of the line, units.
         width: of the line, units.
-        distance: to the line's centre, units, at most ``REACH`` and half the width.
+        distance: to the line's centre, units, at most ``REACH``.
         error: what an error sensor reads at a place.
         predictor: what a predictor reads there.
     """
@@ -130,7 +130,7 @@ def _painted(corners: bytes, width: float) -> Track:
     distance = _distances(points, round(ARENA / PIXEL) + 1, PIXEL, REACH + width)
     ink = np.clip((width / 2.0 - distance) / PIXEL + 0.5, 0.0, 1.0)  # the black share of a pixel, nearly
     error, predictor = (sensor_value(1.0 - _blurred(ink, sd)).astype(np.float32) for sd in (ERROR_SD, PREDICTOR_SD))
-    maps = (np.minimum(distance, REACH + width / 2.0).astype(np.float32), error, predictor)
+    maps = (np.minimum(distance, REACH).astype(np.float32), error, predictor)
     for array in (points, *maps):
         array.setflags(write=False)  # several environments look at them
     return Track(points, length, width, *maps)
