@@ -329,7 +329,7 @@ def test_a_file_that_is_none_of_ours_is_refused(tmp_path):
     with pytest.raises(ValueError, match="damaged"):
         load_baseline(path)
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("data", "{}")
+        archive.writestr("anything", "{}")
     with pytest.raises(ValueError, match="not a baseline's file"):
         load_baseline(path)
 
@@ -672,3 +672,17 @@ def test_training_refuses_a_folder_with_files_of_another_run(tmp_path, name):
     with pytest.raises(FileExistsError, match=f"already holds a run .{name}."):
         train(tmp_path)
     assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == [name]
+
+
+def test_a_model_of_ones_own_is_compared_in_python_and_its_file_says_so(tmp_path):
+    model = PPO("MlpPolicy", "Push-v0", n_steps=8, batch_size=8, device="cpu")
+    model.save(tmp_path / "mine.zip")
+    with pytest.raises(ValueError, match=r"mine.zip is a model of your own.* compare\("):
+        load_contender(tmp_path / "mine.zip")
+    (judged,) = compare([Contender("mine", model)], "Push-v0", episodes=2).runs
+    assert judged.results["Push-v0"].score.shape == (2,)
+
+
+def test_a_network_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="choose an environment of the shape that it was made for"):
+        evaluate_all({"walker": hg.load_pretrained("ant-hebbian")}, "Push-v0", 1)

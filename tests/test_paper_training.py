@@ -16,6 +16,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import hebbian_gym as hg
+from hebbian_gym.architecture import random_genome
 from hebbian_gym.evaluation import SerialEvaluator
 from hebbian_gym.experiments import EXPERIMENTS, Outcome, Settings, paper_shipped, paper_training
 from hebbian_gym.experiments.paper_shipped import Births, distances, summarise_births, summarise_training
@@ -50,7 +51,8 @@ def test_completed_candidates_are_the_others_with_the_fixed_genes_put_in(at: int
 @pytest.mark.parametrize("changes", [{}, {"initial_weights": "evolved"}])
 def test_a_run_is_that_of_train_with_the_preset(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> None:
     monkeypatch.setitem(PRESETS, "pole", TINY)
-    policy = hg.HebbianPolicy.for_env("CartPole-v1", hidden=(3,), seed=4, **changes)
+    policy = hg.HebbianPolicy.for_env("CartPole-v1", hidden=(3,), **changes)
+    policy.genome = random_genome(policy.architecture, seed=4)
     fitness, steps = [], []
 
     def follow(run: Any) -> None:
