@@ -96,7 +96,9 @@ def find_spec(env: str | EnvSpec | gym.Env[Any, Any]) -> EnvSpec:
                 f"{env} was not made by gymnasium.make, so that it cannot be made again: register its class, "
                 'gymnasium.register("Mine-v0", entry_point="module:Class"), and give that ID'
             )
-        return env.spec
+        spec = copy.deepcopy(env.spec)
+        spec.kwargs.pop("render_mode", None)  # nobody looks at its copies
+        return spec
     if isinstance(env, EnvSpec):
         return env
     module, _, name = env.rpartition(":")

@@ -14,7 +14,7 @@ import numpy as np
 
 from .architecture import Array
 from .checkpoint import load, save
-from .optimizers.base import Optimizer
+from .optimizers.base import PROTOCOL, Optimizer
 
 GENES = 12
 TARGET = np.linspace(-0.5, 0.5, GENES)  # of the sphere that must be climbed
@@ -67,7 +67,7 @@ def _generation(optimizer: Optimizer) -> None:
 
 def _check_population(make: Callable[..., Optimizer]) -> None:
     optimizer = make()
-    for name in ("generation", "mean", "ask", "tell", "stop", "state_dict", "load_state_dict"):
+    for name in PROTOCOL:
         assert hasattr(optimizer, name), f"an optimizer has {name}, {type(optimizer).__name__} does not"
     population = optimizer.ask()
     assert hasattr(population, "pair"), (

@@ -17,7 +17,7 @@ from .architecture import Architecture, Array
 from .callbacks import Callback, CheckpointWriter, CSVWriter, HeldOut, save_best
 from .checkpoint import RUN, as_saved, held, load, refuse_used
 from .evaluation import Evaluation, Evaluator, Evolvable, check_evolvable, make_evaluator
-from .optimizers.base import Genomes, Optimizer, Population
+from .optimizers.base import PROTOCOL, Genomes, Optimizer, Population
 from .task import Task
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def train(
 
     Args:
         policy: with ``architecture`` and ``genome``; its genome is set to the best mean found.
-        optimizer: asked and told.
+        optimizer: asked and told. Its ``ask()`` may give a plain array of genomes, shape (candidates, genes), too.
         task: gives fitness.
         generations: in all, those before a resume included.
         workers: processes.
@@ -90,12 +90,11 @@ def train(
     dropped, counted in the log as ``evaluation/lost``, and told as a warning by the logger ``hebbian_gym.training``.
 
     Raises:
-        AttributeError: for an optimizer that lacks a part of the protocol.
         FileExistsError: if ``run_dir`` holds a run and ``resume`` is not set.
         RuntimeError: if another process trains in ``run_dir``, or more than half of a generation fails.
         FileNotFoundError: if there is nothing to resume.
-        ValueError: if the checkpoint is damaged, or of another network or task; for an impossible number; or if policy
-            and optimizer do not fit.
+        ValueError: if the checkpoint is damaged, or of another network or task; for an impossible number; or if the
+            optimizer lacks a part of the protocol, or is of another genome.
     """
     check_evolvable(policy)
     _check_optimizer(optimizer, policy.architecture)
@@ -142,9 +141,8 @@ def train(
 
 def _check_optimizer(optimizer: Any, architecture: Architecture) -> None:
     """What would come to light generations later, told now."""
-    parts = ("generation", "mean", "ask", "tell", "stop", "state_dict", "load_state_dict")
-    if missing := [part for part in parts if not hasattr(optimizer, part)]:
-        raise AttributeError(
+    if missing := [part for part in PROTOCOL if not hasattr(optimizer, part)]:
+        raise ValueError(
             f"{type(optimizer).__name__} lacks {', '.join(missing)} of the Optimizer protocol; "
             "hebbian_gym.testing.check_optimizer checks all of it, and hebbian_gym.optimizers.adapters has some ready"
         )

@@ -543,8 +543,9 @@ def test_what_is_more_than_its_genome_is_refused():
 
 def test_a_body_may_be_an_environment_that_gymnasium_made():
     policy = Seed(CARTPOLE, np.linspace(-1, 1, 8).astype(np.float32))
-    with gym.make("CartPole-v1", max_episode_steps=7) as env:
-        assert Task(env) == Task([env.spec])
+    with gym.make("CartPole-v1", max_episode_steps=7, render_mode="rgb_array") as env:
+        assert Task(env) == Task(gym.make("CartPole-v1", max_episode_steps=7))
+        assert Task(env).specs[0].kwargs == gym.spec("CartPole-v1").kwargs
         assert Task([env]).specs[0].max_episode_steps == 7
         ours = evaluate(policy, env, 3).score
     np.testing.assert_array_equal(ours, np.minimum(evaluate(policy, "CartPole-v1", 3).score, 7))

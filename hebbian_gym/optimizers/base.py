@@ -61,6 +61,10 @@ class Optimizer(Protocol):
         ...
 
 
+PROTOCOL = ("generation", "mean", "ask", "tell", "stop", "state_dict", "load_state_dict")
+"""What an :class:`Optimizer` has."""
+
+
 def normal(shape: tuple[int, ...], *seed: int) -> Array:
     """Standard normal numbers, float32, that these numbers decide."""
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed))).standard_normal(shape, np.float32)
