@@ -21,8 +21,8 @@ def _interrupt(number: int, frame: Any) -> None:
 def main() -> None:
     """Run the command line; errors that a user can cure are one sentence, not a traceback."""
     signal.signal(signal.SIGTERM, _interrupt)  # stop as cleanly as on Ctrl-C
-    sys.path.insert(0, os.getcwd())  # where a user's own environments are: --env mine:Maze-v0
     try:
+        sys.path.insert(0, os.getcwd())  # where a user's own environments are: --env mine:Maze-v0
         app()
     except (ValueError, OSError, ImportError, RuntimeError, GymnasiumError) as error:
         told = str(error) or type(error).__name__
