@@ -57,7 +57,7 @@ class Budget:
 
 
 BUDGETS = {
-    "quick": Budget(100, 10, (0.0, 0.25, 0.5, 0.75, 1.0), 30),
+    "quick": Budget(100, 5, (0.0, 0.25, 0.5, 0.75, 1.0), 30),
     "full": Budget(100, 50, tuple(eighths / 8 for eighths in range(9)), 100),
 }
 
