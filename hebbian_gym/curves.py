@@ -97,7 +97,8 @@ def plot_curves(
             )  # fmt: skip
             label = ""  # once in the legend
     ax.set(xlabel=UNITS[against][0], ylabel=f"{unit}\nheld out, seen bodies", xscale="log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    first, last = ax.get_xlim()
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if last < 1000 * first else (1,)))  # what there is room for
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.spines[["top", "right"]].set_visible(False)
