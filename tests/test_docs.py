@@ -9,20 +9,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from hebbian_gym.rules import ALIASES, RULES
+from hebbian_gym.rules import ALIASES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-@pytest.fixture
-def registry():
-    """Rules registered by a test are forgotten after it."""
-    rules, aliases = dict(RULES), dict(ALIASES)
-    yield
-    for table, before in ((RULES, rules), (ALIASES, aliases)):
-        table.clear()
-        table.update(before)
 
 
 def test_the_page_on_plasticity_runs_from_top_to_bottom(registry, tmp_path, monkeypatch, capsys):

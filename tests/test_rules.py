@@ -12,7 +12,7 @@ import torch
 
 from hebbian_gym import RULES, Architecture, HebbianPolicy, PlasticNetwork, register_rule
 from hebbian_gym.architecture import random_genome
-from hebbian_gym.rules import ALIASES, get_rule
+from hebbian_gym.rules import get_rule
 
 FORMULAS = {  # written from Najarro & Risi (2020), eq. 1 and figure 8: o_i, o_j and the coefficients by name
     "A": ("A", lambda i, j, h: h["A"] * i * j),
@@ -62,16 +62,6 @@ def double_loop(formula, names, genome, weights, observations):
                     own = {name: genome[gene + k * n * m + i * m + j] for k, name in enumerate(names)}
                     w[i][j] += formula(activity[layer][i], activity[layer + 1][j], own)
             gene += len(names) * n * m
-
-
-@pytest.fixture
-def registry():
-    """Rules registered by a test are forgotten after it."""
-    rules, aliases = dict(RULES), dict(ALIASES)
-    yield
-    for table, before in ((RULES, rules), (ALIASES, aliases)):
-        table.clear()
-        table.update(before)
 
 
 def numba_weights(architecture, genome, births, observations):
