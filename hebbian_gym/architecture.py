@@ -12,12 +12,13 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
+from .births import INITIAL_WEIGHTS, random_weights
 from .encoder import Conv, encoder_genes, encoder_kernels, encoder_shapes
 from .rules import Rule, get_rule
+from .spaces import network_inputs, network_outputs
 
 Array = NDArray[np.float32]
 
-INITIAL_WEIGHTS = ("uniform", "normal", "xavier", "kaiming", "sparse", "ones", "zeros", "evolved")
 SQUASHES = ("tanh", "logistic", "raw", "step")
 SHARINGS = ("synapse", "layer", "network")
 MODULATIONS = ("none", "output", "reward")
@@ -160,45 +161,14 @@ class Architecture:
         """The network that fits an environment's spaces.
 
         Args:
-            observation: a Box, flattened, or encoded if there is an ``encoder`` (bytes up to 255 are scaled to
-                [0, 1]); or a Discrete, one-hot.
-            action: a Box, squashed to its bounds (logistic for bounds from 0, else tanh; raw where unbounded), or a
-                Discrete, where the largest output wins.
+            observation: as :func:`~hebbian_gym.spaces.network_inputs` takes it.
+            action: as :func:`~hebbian_gym.spaces.network_outputs` takes it.
             hidden: sizes of the hidden layers; a number for one layer.
             options: any other attribute; ``outputs`` replaces the squashing that would be chosen.
         """
-        if isinstance(observation, gym.spaces.Discrete):
-            seen: dict[str, Any] = {
-                "discrete_observations": int(observation.n),
-                "first_observation": int(observation.start),
-            }
-            inputs = int(observation.n)
-        elif isinstance(observation, gym.spaces.Box):
-            seen = {"observation_shape": observation.shape}
-            inputs = math.prod(observation.shape)
-            if encoder := options.get("encoder"):
-                encoder = tuple(Conv(*stage) for stage in encoder)
-                inputs = math.prod(encoder_shapes(observation.shape, encoder)[-1])
-            if observation.dtype == np.uint8 and (options.get("encoder") or (observation.high == 255).all()):
-                options.setdefault("observation_scale", 1 / 255)
-        else:
-            raise ValueError(
-                f"observations must be a Box or Discrete, not {observation}: wrap the environment, "
-                "gymnasium.wrappers.FlattenObservation makes a Box of most spaces"
-            )
-        if isinstance(action, gym.spaces.Discrete):
-            done: dict[str, Any] = {"outputs": ("tanh",) * int(action.n), "first_action": int(action.start)}
-        elif isinstance(action, gym.spaces.Box) and action.shape and np.issubdtype(action.dtype, np.floating):
-            low, high = action.low.ravel().astype(float).tolist(), action.high.ravel().astype(float).tolist()
-            done = {"outputs": tuple(map(_squash, low, high)), "low": tuple(low), "high": tuple(high)}
-            if len(action.shape) != 1:
-                done["action_shape"] = action.shape
-        else:
-            raise ValueError(
-                f"actions must be a Box of floats with an axis, or Discrete, not {action}: wrap the environment, "
-                "gymnasium.wrappers.TransformAction takes another space"
-            )
-        outputs = len(done["outputs"]) + (options.get("modulation") == "output")
+        inputs, seen = network_inputs(observation, options.get("encoder", ()))
+        outputs, done = network_outputs(action)
+        outputs += options.get("modulation") == "output"
         between = (hidden,) if isinstance(hidden, int) else hidden
         return cls((inputs, *between, outputs), **{**seen, **done, **options})
 
@@ -278,47 +248,6 @@ class Architecture:
             return []
         return encoder_kernels(genome[..., self.coefficient_genes :], self.observation_shape[0], self.encoder)
 
-    def check_spaces(self, observation: gym.Space[Any], action: gym.Space[Any], name: str) -> None:
-        """Nothing, if this network can live in an environment of that name with these spaces.
-
-        Raises:
-            ValueError: if it cannot.
-        """
-        done = self.action_size
-        if isinstance(observation, gym.spaces.Discrete):
-            theirs = observation.n, observation.start
-            sees = theirs == (self.discrete_observations, self.first_observation)
-        elif self.encoder:
-            sees = observation.shape == self.observation_shape
-        else:
-            shape = math.prod(observation.shape or ())
-            sees = not self.discrete_observations and shape == math.prod(self.observation_shape)
-        if isinstance(action, gym.spaces.Discrete):
-            acts = self.discrete_actions and (action.n, action.start) == (done, self.first_action)
-        elif isinstance(action, gym.spaces.Box) and np.issubdtype(action.dtype, np.floating):
-            acts = not self.discrete_actions and math.prod(action.shape) == done and self._within(action)
-        else:
-            acts = False
-        if not (sees and acts):
-            raise ValueError(
-                f"this network is for {self._sees} observations and {self._acts} actions, but {name} has "
-                f"{observation} and {action}: choose an environment of the shape that it was made for"
-            )
-
-    def _within(self, action: gym.spaces.Box) -> bool:
-        """Whether a Box of as many numbers as the network's action has room for all its actions."""
-        *_, low, high = self.action_scaling()
-        lowest, highest = (bound.ravel().astype(np.float32) for bound in (action.low, action.high))
-        return bool((low >= lowest).all() and (high <= highest).all())
-
-    @property
-    def _sees(self) -> str:
-        return str(self.discrete_observations or " x ".join(map(str, self.observation_shape)))
-
-    @property
-    def _acts(self) -> str:
-        return f"{self.action_size} discrete" if self.discrete_actions else f"{self.action_size} continuous"
-
     def check_genome(self, genome: Any) -> Array:
         """The genome as float32, or ValueError if it has not genome_size genes."""
         checked = np.ascontiguousarray(genome, dtype=np.float32)
@@ -337,30 +266,7 @@ class Architecture:
             if genome is None:
                 raise ValueError("evolved initial weights are part of the genome: give it")
             return [weights.copy() for weights in self.split(genome)[1]]
-        return [self._random_layer(rng, n, m) for n, m in self.layers]
-
-    def _random_layer(self, rng: np.random.Generator, n: int, m: int) -> Array:
-        kind, scale = self.initial_weights, self.initial_scale
-        if kind == "normal":
-            return scale * rng.standard_normal((n, m), np.float32)
-        if kind == "sparse":  # 80% of each neuron's inputs are zero
-            weights = scale * rng.standard_normal((n, m), np.float32)
-            dropped = np.argsort(rng.random((n, m)), axis=0) < math.ceil(0.8 * n)
-            return np.where(dropped, np.float32(0), weights)
-        if kind in ("ones", "zeros"):
-            return np.full((n, m), kind == "ones", np.float32)
-        bound = {"uniform": scale, "xavier": math.sqrt(6 / (n + m)), "kaiming": math.sqrt(6 / n)}[kind]
-        return (2 * rng.random((n, m), np.float32) - 1) * np.float32(bound)
-
-    def action_scaling(self) -> tuple[Array, Array, Array, Array]:
-        """Offset, factor, low and high that take squashed outputs to actions, each float32 of shape (action_size,)."""
-        bounds = zip(self.outputs, self.low, self.high, strict=not self.discrete_actions)
-        scaled = [(*_to_bounds(squash, low, high), low, high) for squash, low, high in bounds]
-        offset, factor, low, high = np.array(scaled, np.float32).reshape(-1, 4).T.copy()
-        # A bound in float64 must not be left by rounding
-        low = np.where(low < self.low, np.nextafter(low, np.float32(np.inf)), low)
-        high = np.where(high > self.high, np.nextafter(high, np.float32(-np.inf)), high)
-        return offset, factor, low, high
+        return [random_weights(self.initial_weights, self.initial_scale, n, m, rng) for n, m in self.layers]
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, from which ``Architecture(**data)`` makes an equal one."""
@@ -371,19 +277,6 @@ class Architecture:
 def _normalization(value: str | bool) -> str:
     """The name of what older versions said with a bool."""
     return ("max" if value else "none") if isinstance(value, bool) else value
-
-
-def _to_bounds(squash: str, low: float, high: float) -> tuple[float, float]:
-    """Offset and factor that take a squashed output to its bounds; as it is, if there are none."""
-    if squash == "raw" or not math.isfinite(high - low):
-        return 0.0, 1.0
-    return ((low + high) / 2, (high - low) / 2) if squash == "tanh" else (low, high - low)
-
-
-def _squash(low: float, high: float) -> str:
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return "raw"
-    return "logistic" if low == 0.0 else "tanh"
 
 
 def architecture_for(env: str | EnvSpec | gym.Env[Any, Any], **options: Any) -> tuple[Architecture, EnvSpec | None]:

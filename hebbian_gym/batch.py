@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from .architecture import Architecture
 from .encoder import Conv
 from .rules import Rule
+from .spaces import action_scaling
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def _actions(architecture: Architecture, raw: Tensor, squashed: Tensor) -> Tenso
 @lru_cache(maxsize=64)
 def _action_scaling(architecture: Architecture, dtype: torch.dtype, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # a tensor made in that mode could not be used outside it
-        return torch.from_numpy(np.stack(architecture.action_scaling())).to(device, dtype)
+        return torch.from_numpy(np.stack(action_scaling(architecture))).to(device, dtype)
 
 
 def _update(architecture: Architecture, genes: Tensor, lifetimes: Lifetimes, modulator: Tensor | None) -> Lifetimes:

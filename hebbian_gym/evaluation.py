@@ -22,6 +22,7 @@ from .optimizers.base import Copies, Population
 from .registration import check_entry
 from .rollout import Episode, run_episode
 from .rules import get_rule
+from .spaces import check_spaces
 from .task import EVALUATION, TRAINING, Task
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ class SerialEvaluator:
         key = _key(spec, early_stop)
         if key not in self._envs:
             env = make_body(gym.make, spec, early_stop, disable_env_checker=True)
-            self._architecture.check_spaces(env.observation_space, env.action_space, spec.id)
+            check_spaces(self._architecture, env.observation_space, env.action_space, spec.id)
             self._envs[key] = env
         return self._envs[key]
 

@@ -12,6 +12,7 @@ from .architecture import NORMALIZATIONS, SQUASHES, Architecture, Array
 from .encoder import encode, look, make_stages
 from .learning import compile_learning
 from .numerics import VECTORISED, propagate, tanh
+from .spaces import action_scaling
 
 
 @njit(cache=True, **VECTORISED)
@@ -86,7 +87,7 @@ class PlasticNetwork:
         self._normalize = NORMALIZATIONS.index(architecture.normalize)
         self._sizes = np.array(architecture.sizes, dtype=np.int64)
         self._squashes = np.array([SQUASHES.index(name) for name in architecture.squashes])
-        self._scaling = np.stack(architecture.action_scaling())
+        self._scaling = np.stack(action_scaling(architecture))
         self._learn_from_squashed = architecture.learn_from == "squashed"
         self._flat = np.zeros(architecture.synapses, np.float32)
         neurons = sum(architecture.sizes)

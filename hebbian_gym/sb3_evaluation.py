@@ -11,6 +11,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from .evaluation import Evaluation
 from .optimizers.base import Copies
+from .spaces import check_spaces
 from .task import EVALUATION, Task
 
 try:
@@ -112,7 +113,7 @@ def evaluate_all(
     for name, policy in policies.items():
         body = gym.make(task.specs[0], disable_env_checker=True, **getattr(policy, "env_kwargs", {}))
         if (architecture := getattr(policy, "architecture", None)) is not None:
-            architecture.check_spaces(body.observation_space, body.action_space, task.specs[0].id)
+            check_spaces(architecture, body.observation_space, body.action_space, task.specs[0].id)
         inner = _InOrder(body, resets)
         agent = _Born(policy, births) if hasattr(policy, "reset") else policy
         venv = DummyVecEnv([lambda env=inner: Monitor(env)])  # type: ignore[misc]
