@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -332,6 +333,12 @@ def test_numbers_may_be_numpys(make: Make) -> None:
     same_bits(episode(theirs, 0), episode(make("AntDamaged-v0", damage=damage, warm_up_steps=3), 0))
 
 
+def test_a_pictures_size_may_be_numpys(make: Make) -> None:
+    env = make("AntUndamaged-v0", render_mode="rgb_array", width=np.uint8(32), height=np.int64(20))
+    env.reset(seed=0)
+    assert env.render().shape == (20, 32, 3)
+
+
 def test_warm_up_is_40_steps_by_default(make: Make) -> None:
     same_bits(episode(make("AntUndamaged-v0"), 0), episode(make("AntUndamaged-v0", warm_up_steps=40), 0))
 
@@ -448,6 +455,44 @@ def test_closing_twice_is_fine_and_closes_nobody_elses_world(make: Make) -> None
     episode(second, 0)
 
 
+def test_an_ant_that_is_dropped_takes_its_world_with_it() -> None:
+    before = bullet_worlds()
+    ants = [AntEnv() for _ in range(3)]
+    ants[0].reset(seed=0)
+    ants.append(pickle.loads(pickle.dumps(ants[0])))
+    assert bullet_worlds() == before + 4
+    del ants
+    gc.collect()
+    assert bullet_worlds() == before
+
+
+def test_an_ant_dropped_by_a_forked_process_leaves_the_world_to_its_maker(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = bullet_worlds()
+    ant = AntEnv()
+    client = ant._client
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: -1)
+        del ant
+        gc.collect()
+    assert bullet_worlds() == before + 1
+    pybullet.disconnect(client)
+
+
+def test_an_ant_that_could_not_be_loaded_leaves_no_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = bullet_worlds()
+    monkeypatch.setattr(pybullet, "saveState", lambda **_: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as kept:  # with all that its traceback holds
+        AntEnv()
+    assert bullet_worlds() == before
+    del kept
+
+
+def test_an_ant_that_is_left_when_python_ends_is_no_fault() -> None:
+    code = "from hebbian_gym.envs.ant import AntEnv; env = AntEnv(); env.self = env; env.reset(seed=0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def open_and_close_many() -> tuple[int, int, float]:
     """By how many Bullet worlds, open files and MB this process grows over 200 environments."""
 
@@ -501,6 +546,10 @@ def test_hundreds_of_envs_leak_nothing() -> None:
         ({"warm_up_steps": -1}, "warm_up_steps must be .*not -1"),
         ({"warm_up_steps": 2.5}, "warm_up_steps must be .*not 2.5"),
         ({"warm_up_steps": "40"}, "warm_up_steps must be .*not '40'"),
+        ({"warm_up_steps": True}, "warm_up_steps must be .*not True"),
+        ({"width": 0}, "width must be a whole number, 1 or more, not 0"),
+        ({"height": -3}, "height must be a whole number, 1 or more, not -3"),  # of which Bullet would end the process
+        ({"height": 240.0}, "height must be a whole number, 1 or more, not 240.0"),
     ],
     ids=str,
 )

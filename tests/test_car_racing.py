@@ -480,6 +480,10 @@ def test_numbers_may_be_numpys(make: Make) -> None:
     same_episodes(episode(theirs, 0), episode(make(size=40, frame_skip=2, frame_stack=2), 0))
 
 
+def test_many_pictures_do_not_overflow_numpys_small_numbers(make: Make) -> None:
+    assert make(size=32, frame_stack=np.int8(50)).observation_space.shape == (150, 32, 32)
+
+
 def test_another_seed_gives_another_track(make: Make) -> None:
     env = make()
     first, second = (env.reset(seed=seed)[0] for seed in (0, 1))
@@ -597,7 +601,7 @@ def test_any_score_fits_in_the_picture(make: Make, score: float) -> None:
         ),
         *(
             ({"lap_complete_percent": fraction}, r"lap_complete_percent is a fraction in \[0, 1\], not")
-            for fraction in (-0.1, 1.1, 95, float("nan"), "0.95", None)
+            for fraction in (-0.1, 1.1, 95, float("nan"), "0.95", None, True)
         ),
         *(
             ({"render_mode": mode}, 'render_mode must be "rgb_array", "human" or None, not')

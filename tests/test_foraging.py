@@ -734,6 +734,15 @@ def test_actions_are_clipped_and_an_agent_without_a_number_lets_things_be() -> N
             same(one, two)
 
 
+@ids
+def test_numbers_may_be_numpys(id_: str) -> None:
+    single, vector = CLASSES[id_]
+    theirs = {"ingredients": np.int64(3), "distance": np.float32(0.1), "transition_probability": np.float64(1)}
+    ours = {name: number.item() for name, number in theirs.items()}
+    same(lived(single(**theirs), id_, 0), lived(single(**ours), id_, 0))
+    same(*(lived_by_many(vector(n, **settings), id_, 0) for n, settings in ((np.uint8(3), theirs), (3, ours))))
+
+
 # Bad input
 
 

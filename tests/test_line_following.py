@@ -130,13 +130,26 @@ def test_what_is_not_one_number_is_no_action(action: Any) -> None:
         {"wheel_noise": True}, {"start": (0.0, 0.0)}, {"start": (0.0, 300.0, 0.0)}, {"start": (1.0, 1.0, math.nan)},
         {"start": "here"}, {"lost_cost": -1.0}, {"success_window": 0}, {"success_hold": 2.0},
         {"success_threshold": "x"},
-        {"track_width": 0.0}, {"track_width": 8.0}, {"track_width": math.nan}, {"track_width": "wide"},
-        {"render_mode": "human"},
+        {"track_width": 0.0}, {"track_width": True}, {"track_width": 8.0}, {"track_width": math.nan},
+        {"track_width": "wide"}, {"render_mode": "human"},
     ],
 )  # fmt: skip
 def test_an_impossible_number_is_told_by_its_name(kwargs: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(kwargs))):
         LineFollowingEnv(**kwargs)
+
+
+NUMPYS = {
+    "track_width": np.float32(3.0), "reflex_gain": np.float32(200.1), "speed": np.float32(30.0),
+    "wheel_noise": np.float32(0.1), "lost_cost": np.int64(1), "success_threshold": np.float32(50.0),
+    "success_window": np.int64(20), "success_hold": np.uint8(5),
+}  # fmt: skip
+
+
+def test_numbers_may_be_numpys(make: Make) -> None:
+    theirs, ours = make(ID, **NUMPYS), make(ID, **{name: number.item() for name, number in NUMPYS.items()})
+    assert theirs.observation_space == ours.observation_space
+    same_bits(episode(theirs, 0), episode(ours, 0))
 
 
 # Determinism
@@ -592,12 +605,21 @@ def test_the_banks_bounds_are_reached_and_not_crossed() -> None:
     [
         {"predictors": 0}, {"predictors": 146}, {"predictors": 2.0}, {"filters": 0}, {"filters": True},
         {"fastest": 2.0}, {"fastest": 11.0}, {"slowest": math.inf}, {"slowest": math.nan},
-        {"quality": 0.5}, {"quality": math.nan},
+        {"quality": 0.5}, {"quality": math.nan}, {"slowest": "10"}, {"fastest": None}, {"quality": True},
     ],
 )  # fmt: skip
 def test_a_bank_of_impossible_numbers_is_refused(numbers: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must be|must take|need observations"):
         ResonatorBank(LineFollowingEnv(), **numbers)
+
+
+def test_a_bank_of_numpys_numbers_is_one_of_pythons() -> None:
+    numbers = {"predictors": np.int64(48), "filters": np.uint8(6), "slowest": np.float32(9.9)}
+    theirs = ResonatorBank(LineFollowingEnv(), **numbers)
+    ours = ResonatorBank(LineFollowingEnv(), **{name: number.item() for name, number in numbers.items()})
+    same_bits(theirs.coefficients, ours.coefficients)
+    assert theirs.observation_space == ours.observation_space
+    same_bits(episode(theirs, 0), episode(ours, 0))
 
 
 @pytest.mark.parametrize("wrap", [ResonatorBank, RoadBend])

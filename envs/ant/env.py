@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -26,8 +25,10 @@ except ImportError as error:  # pragma: no cover
         'the Ant needs pybullet: pip install "hebbian-gym[ant]" (wheels: Linux x86-64, CPython 3.10 and 3.11)'
     ) from error
 
+from ..checks import check_choice, check_count, checked_action, is_number
 from . import state
 from .body import LEGS, damaged, to_urdf, undamaged
+from .world import World
 
 TIME_STEP = 0.0165  # s, of one env step: Bullet's 4 substeps
 SUBSTEPS = 4
@@ -39,6 +40,7 @@ FALLEN_HEIGHT = 0.26  # m: the torso's height at which Bullet calls the ant dead
 NO_CONTACT: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
 LOWER_SEGMENTS = (1, 3, 5, 7)  # links of the merged ant that end in a foot
 JOINTS_AT_LIMIT_COST = -0.1
+TAKES = "the ant takes 8 finite numbers, one for each joint"
 BULLET_TERMS = ("reward_alive", "reward_progress", "reward_electricity", "reward_joints_at_limit")
 PATIENCE_FROM, PATIENCE = 200, 30  # early stop: the paper's code looks from this step on, and waits so many steps
 
@@ -102,17 +104,19 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
     - ``warm_up_steps``: 40 by default, 0 for Bullet's own start.
     - ``early_stop``: see above.
     - ``render_mode``: ``"rgb_array"`` (the camera follows) or ``"human"`` (Bullet's window).
+    - ``width``, ``height``: of the picture; 320 and 240 pixels.
 
     ## Version History
 
     - v0: first version.
 
     Raises:
-        ValueError: for an unknown leg, a fraction outside [0, 1], an unknown reward, or an action that is not 8
-            finite numbers.
+        ValueError: for an unknown leg, reward or render mode, a fraction outside [0, 1], an impossible number of steps
+            or pixels, or an action that is not 8 finite numbers.
+        RuntimeError: for a window on a machine without a display.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 60}  # noqa: RUF012 (Gymnasium's)
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": 60}  # noqa: RUF012 (Gymnasium's)
 
     def __init__(
         self,
@@ -125,12 +129,10 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
         height: int = 240,
     ) -> None:
         gym.utils.EzPickle.__init__(self, damage, reward, warm_up_steps, early_stop, render_mode, width, height)
-        if reward not in ("distance", "bullet"):
-            raise ValueError(f'reward must be "distance" or "bullet", not {reward!r}')
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f'render_mode must be "rgb_array", "human" or None, not {render_mode!r}')
-        if not isinstance(warm_up_steps, int | np.integer) or warm_up_steps < 0:
-            raise ValueError(f"warm_up_steps must be a whole number, 0 or more, not {warm_up_steps!r}")
+        check_choice("reward", reward, ("distance", "bullet"))
+        check_choice("render_mode", render_mode, (*self.metadata["render_modes"], None))
+        check_count(0, warm_up_steps=warm_up_steps)
+        check_count(1, width=width, height=height)
         self.action_space = spaces.Box(-1.0, 1.0, (8,), np.float32)
         self.observation_space = spaces.Box(-state.OBSERVATION_BOUND, state.OBSERVATION_BOUND, (28,), np.float32)
         self.render_mode = render_mode
@@ -139,13 +141,14 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
         self._bullet_reward = reward == "bullet"
         self._warm_up_steps = int(warm_up_steps)
         self._early_stop, self._mortal = early_stop, warm_up_steps == 0
-        self._size = (width, height)
-        headless = sys.platform.startswith("linux") and not os.environ.get("DISPLAY")
-        if render_mode == "human" and headless:  # Bullet would end the whole process
-            raise RuntimeError('Bullet needs a display to open its window; on a machine without one use "rgb_array"')
-        with quiet():
-            self._client = pybullet.connect(pybullet.GUI if render_mode == "human" else pybullet.DIRECT)
-        self._load()
+        self._size = (int(width), int(height))
+        self._world = World(window=render_mode == "human")
+        self._client = self._world.client
+        try:
+            self._load()
+        except BaseException:  # whoever keeps the error keeps all this with it
+            self.close()
+            raise
 
     def _load(self) -> None:
         """Make the world and the ant with the present damage, and remember the state that every reset restores."""
@@ -239,7 +242,7 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Apply torques for 0.0165 s."""
-        action = _checked_action(action)
+        action = checked_action(action, (8,), TAKES)
         torques = [TORQUE_BOUND * (1.0 if a > 1.0 else -1.0 if a < -1.0 else a) for a in action.tolist()]
         self._advance(torques)
         # Bullet's ant feels the ground one step late: it observes the contacts of the step before
@@ -293,9 +296,8 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
 
     def close(self) -> None:
         """Release Bullet's world; a second call does nothing."""
-        if self._client >= 0:
-            pybullet.disconnect(self._client)
-            self._client = -1
+        self._world.close()
+        self._client = self._world.client
 
 
 def _checked(damage: Mapping[str, float] | str | None) -> dict[str, float]:
@@ -307,21 +309,6 @@ def _checked(damage: Mapping[str, float] | str | None) -> dict[str, float]:
     for leg, fraction in (damage or {}).items():
         if leg not in LEGS:
             raise ValueError(f"unknown leg {leg!r}: the legs are {', '.join(LEGS)}")
-        if (
-            isinstance(fraction, bool)
-            or not isinstance(fraction, int | float | np.number)
-            or not 0.0 <= fraction <= 1.0
-        ):
+        if not is_number(fraction) or not 0.0 <= fraction <= 1.0:
             raise ValueError(f"{leg} must keep a fraction in [0, 1] of its lower segment, not {fraction!r}")
     return {leg: float(fraction) for leg, fraction in (damage or {}).items()}
-
-
-def _checked_action(action: np.ndarray) -> np.ndarray:
-    """The action as float64 of shape (8,), or ValueError."""
-    try:
-        checked = np.asarray(action).astype(np.float64, casting="same_kind")
-    except (TypeError, ValueError):
-        checked = np.full(8, np.nan)
-    if checked.shape != (8,) or not all(map(math.isfinite, checked.tolist())):
-        raise ValueError(f"the ant takes 8 finite numbers, one for each joint, not {action!r}")
-    return checked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from typing import Any
 
@@ -19,6 +18,7 @@ except (ImportError, DependencyNotInstalled) as error:
         'CarRacing needs Box2D and pygame: pip install "hebbian-gym[car]" (wheels of box2d: CPython up to 3.13)'
     ) from error
 
+from ..checks import check_choice, check_count, checked_action, is_number, is_whole
 from . import raster
 from .picture import Painter
 
@@ -29,6 +29,7 @@ PATIENCE = 20  # early stop: negative rewards in a row that the paper's code bea
 MAX_ATTEMPTS = 1000  # at a track
 FRAME_REWARD = -0.1
 OFF_FIELD_REWARD = -100.0
+TAKES = "the car takes 3 finite numbers (steering, gas, brake)"
 
 
 class CarRacingEnv(CarRacing):
@@ -95,7 +96,7 @@ class CarRacingEnv(CarRacing):
         ResetNeeded: for a step before a reset, or after ``close()``.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 50}  # noqa: RUF012 (Gymnasium's)
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": 50}  # noqa: RUF012 (Gymnasium's)
 
     def __init__(
         self,
@@ -113,15 +114,11 @@ class CarRacingEnv(CarRacing):
         render_mode: str | None = None,
     ) -> None:
         height, width = _checked_size(size)
-        if dtype not in DTYPES:
-            raise ValueError(f'dtype must be "float32" or "uint8", not {dtype!r}')
-        for name, count in (("frame_skip", frame_skip), ("frame_stack", frame_stack)):
-            if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-                raise ValueError(f"{name} must be a whole number, 1 or more, not {count!r}")
-        if not isinstance(lap_complete_percent, int | float | np.number) or not 0.0 <= lap_complete_percent <= 1.0:
+        check_choice("dtype", dtype, DTYPES)
+        check_count(1, frame_skip=frame_skip, frame_stack=frame_stack)
+        if not is_number(lap_complete_percent) or not 0.0 <= lap_complete_percent <= 1.0:
             raise ValueError(f"lap_complete_percent is a fraction in [0, 1], not {lap_complete_percent!r}")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f'render_mode must be "rgb_array", "human" or None, not {render_mode!r}')
+        check_choice("render_mode", render_mode, (*self.metadata["render_modes"], None))
         super().__init__(render_mode, False, lap_complete_percent, domain_randomize, continuous)
         gym.utils.EzPickle.__init__(
             self, size, dtype, channels_first, grayscale, frame_skip, frame_stack, indicators, early_stop,
@@ -130,9 +127,9 @@ class CarRacingEnv(CarRacing):
         self._painter = Painter(width, height, indicators)
         self._grayscale, self._channels_first = grayscale, channels_first
         self._channels = 1 if grayscale else 3
-        self._frame_skip, self._early_stop = frame_skip, early_stop
+        self._frame_skip, self._early_stop = int(frame_skip), early_stop
         self._scale = np.uint8(1) if dtype == "uint8" else np.float32(1 / 255)
-        self._stack = np.zeros((frame_stack * self._channels, height, width), dtype)
+        self._stack = np.zeros((int(frame_stack) * self._channels, height, width), dtype)
         self._colour = np.zeros((3, height, width), dtype)
         shape = self._stack.shape if channels_first else (height, width, len(self._stack))
         self.observation_space = spaces.Box(0, 255 if dtype == "uint8" else 1, shape, np.dtype(dtype).type)
@@ -182,7 +179,7 @@ class CarRacingEnv(CarRacing):
             return super().step(action)
         if self.car is None:
             raise ResetNeeded("a car that is closed or new has no track: reset the environment first")
-        action = _checked_action(action) if self.continuous else _checked_choice(action, self.action_space)
+        action = checked_action(action, (3,), TAKES) if self.continuous else _checked_choice(action, self.action_space)
         rewards = 0.0
         for frame in range(1, self._frame_skip + 1):
             self._blind = frame < self._frame_skip
@@ -247,23 +244,12 @@ class CarRacingEnv(CarRacing):
 
 def _checked_size(size: Any) -> tuple[int, int]:
     """Height and width, or ValueError."""
-    both = (size, size) if isinstance(size, int | np.integer) else tuple(size) if isinstance(size, tuple | list) else ()
-    if len(both) != 2 or not all(isinstance(n, int | np.integer) and SMALLEST <= n <= LARGEST for n in both):
+    both = (size, size) if is_whole(size) else tuple(size) if isinstance(size, tuple | list) else ()
+    if len(both) != 2 or not all(is_whole(n) and SMALLEST <= n <= LARGEST for n in both):
         raise ValueError(
             f"size must be a number of pixels from {SMALLEST} to {LARGEST}, or (height, width) of such, not {size!r}"
         )
     return int(both[0]), int(both[1])
-
-
-def _checked_action(action: Any) -> np.ndarray:
-    """The action as float64 of shape (3,), or ValueError."""
-    try:
-        checked = np.asarray(action).astype(np.float64, casting="same_kind")
-    except (TypeError, ValueError):
-        checked = np.full(3, np.nan)
-    if checked.shape != (3,) or not all(map(math.isfinite, checked.tolist())):
-        raise ValueError(f"the car takes 3 finite numbers (steering, gas, brake), not {action!r}")
-    return checked
 
 
 def _checked_choice(action: Any, choices: spaces.Space[Any]) -> Any:

@@ -13,10 +13,11 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from .settings import check_count
+from ..checks import check_count, checked_action
 
 Array = np.ndarray[Any, Any]
 MAY_LACK = {"modulator", "eaten_ingredients"}  # infos that there may be none of: NaN in a world, None for one agent
+TAKES = "the action must be numbers of shape {}"
 
 
 class World(Protocol):
@@ -63,6 +64,7 @@ class AgentEnv(gym.Env[Array, Array]):
     def __init__(self, world: World) -> None:
         self._world = world
         self.observation_space, self.action_space = world.observation_space, world.action_space
+        self._takes = TAKES.format(self.action_space.shape)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Start a new episode; all randomness is from ``seed``, or goes on from the last one given."""
@@ -71,7 +73,8 @@ class AgentEnv(gym.Env[Array, Array]):
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Act once."""
-        observations, rewards = self._world.step(checked(action, self.action_space)[np.newaxis])
+        action = checked_action(action, self.action_space.shape, self._takes, finite=False)
+        observations, rewards = self._world.step(action[np.newaxis])
         return observations[0], rewards.item(), False, False, self._info()
 
     def _info(self, began: bool = False) -> dict[str, Any]:
@@ -112,10 +115,11 @@ class VectorAgentsEnv(VectorEnv[Array, Array, Array]):
             check_count(1, max_episode_steps=max_episode_steps)
         if render_mode is not None:
             raise ValueError(f"many agents at once have no pictures: render_mode must be None, not {render_mode!r}")
-        self._world, self.num_envs = world, num_envs
+        self._world, self.num_envs = world, int(num_envs)
         self.single_observation_space, self.single_action_space = world.observation_space, world.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
+        self._takes = TAKES.format(self.action_space.shape)
         self._max_steps = max_episode_steps
         self._generators: list[np.random.Generator] = []
         self._elapsed = -1
@@ -151,7 +155,9 @@ class VectorAgentsEnv(VectorEnv[Array, Array, Array]):
         if self._elapsed == self._max_steps:
             observations, infos = self.reset()
             return observations, np.zeros(self.num_envs), ended, ended.copy(), infos
-        observations, rewards = self._world.step(checked(actions, self.action_space))
+        # Numbers that are not finite pass: they are an agent's own fault, and must not stop the others
+        actions = checked_action(actions, self.action_space.shape, self._takes, finite=False)
+        observations, rewards = self._world.step(actions)
         self._elapsed += 1
         truncated = np.full(self.num_envs, self._elapsed == self._max_steps)
         return observations, rewards, ended, truncated, self._world.infos()
@@ -160,17 +166,3 @@ class VectorAgentsEnv(VectorEnv[Array, Array, Array]):
 def draw_streams(generators: Sequence[np.random.Generator]) -> Array:
     """A seed for a world's stream of random numbers from each generator, uint64 of shape (n,)."""
     return np.array([generator.integers(2**64, dtype=np.uint64) for generator in generators])
-
-
-def checked(action: Any, space: spaces.Space[Any]) -> Array:
-    """The action as an array of the space's shape, or ValueError.
-
-    Numbers that are not finite pass: what they lead to is the agent's own fault, and must not stop the others.
-    """
-    try:
-        array = np.asarray(action).astype(np.float64, order="C", casting="same_kind")
-    except (TypeError, ValueError):
-        array = np.empty(())
-    if array.shape != space.shape:
-        raise ValueError(f"the action must be numbers of shape {space.shape}, not {action!r}")
-    return array

@@ -9,10 +9,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from ..checks import check_choice, check_count
 from .agents import AgentEnv, Array, VectorAgentsEnv
 from .compiled import ENERGY, HEADING, SENSES, SPEED, X, Y, begin_foraging, forage
 from .picture import paint
-from .settings import ForagingSettings, check_count
+from .settings import ForagingSettings
 
 
 class ForagingWorld:
@@ -203,8 +204,7 @@ class ForagingEnv(AgentEnv, gym.utils.EzPickle):
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         gym.utils.EzPickle.__init__(self, render_mode, **settings)
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f'render_mode must be "rgb_array" or None, not {render_mode!r}')
+        check_choice("render_mode", render_mode, (*self.metadata["render_modes"], None))
         super().__init__(ForagingWorld(1, ForagingSettings(**settings)))
         self.render_mode = render_mode
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
+
+from ..checks import check_choice, check_count, check_number
 
 FOODS = ("gaussian", "one-hot")
 REWARDS = ("value", "energy")
@@ -35,7 +36,7 @@ class FoodSettings:
     @property
     def factors(self) -> tuple[float, float]:
         """What the values of ingredients are multiplied by in either state."""
-        return 1.0, 1.0 - 2.0 * self.distance
+        return 1.0, 1.0 - 2.0 * float(self.distance)
 
     @property
     def ingredient_bounds(self) -> tuple[float, float]:
@@ -84,25 +85,3 @@ class ForagingSettings(FoodSettings):
             start_energy=self.start_energy, food_energy=self.food_energy, move_cost=self.move_cost,
             min_speed=self.min_speed,
         )  # fmt: skip
-
-
-def check_number(low: float, high: float, **numbers: float) -> None:
-    """Refuse what is not a finite number from ``low`` to ``high``."""
-    for name, number in numbers.items():
-        right = isinstance(number, Real) and not isinstance(number, bool) and math.isfinite(number)
-        if not right or not low <= number <= high:
-            limits = f"from {low:g} to {high:g}" if high < math.inf else "above 0" if low else "0 or more"
-            raise ValueError(f"{name} must be a number {limits}, not {number!r}")
-
-
-def check_count(least: int, **counts: int) -> None:
-    """Refuse what is not a whole number, ``least`` or more."""
-    for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, Integral) or count < least:
-            raise ValueError(f"{name} must be a whole number, {least} or more, not {count!r}")
-
-
-def check_choice(name: str, choice: str, choices: tuple[str, ...]) -> None:
-    """Refuse what is none of ``choices``."""
-    if choice not in choices:
-        raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, not {choice!r}")

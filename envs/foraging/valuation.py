@@ -8,9 +8,10 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from ..checks import check_count
 from .agents import AgentEnv, Array, VectorAgentsEnv
 from .compiled import begin_valuation, value_foods
-from .settings import FoodSettings, check_count
+from .settings import FoodSettings
 
 
 class ValuationWorld:

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from ..checks import check_choice, check_count, check_number, checked_action
 from . import robot
 from .picture import paint
 from .success import Success
@@ -18,6 +19,7 @@ STEERING_BOUND = 10.0  # units / s
 ERROR_SCALE = 11.6 / 50.0  # of the reward, per unit of reflex gain: the authors' largest error, 11.6 at gain 50
 LARGEST_DIFFERENCE = 1.0 / (1.0 + math.exp(-1.0)) - 0.5  # of two ground sensors: white minus black
 OUT_OF_SIGHT = 1.0 + robot.ERROR_Y  # units, and half the line: from here on no error sensor sees it
+TAKES = "the robot takes an array of one finite number, the steering"
 
 
 class LineFollowingEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
@@ -128,25 +130,22 @@ class LineFollowingEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
             self, track, track_width, reflex_gain, speed, wheel_noise, start, lost_cost,
             success_threshold, success_window, success_hold, render_mode,
         )  # fmt: skip
-        _check_between(0.0, math.inf, reflex_gain=reflex_gain, lost_cost=lost_cost, success_threshold=success_threshold)
-        _check_between(-robot.MAX_WHEEL_SPEED, robot.MAX_WHEEL_SPEED, speed=speed)
-        _check_between(0.0, 1.0, wheel_noise=wheel_noise)
-        for name, count in (("success_window", success_window), ("success_hold", success_hold)):
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                raise ValueError(f"{name} must be a whole number, 1 or more, not {count!r}")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f'render_mode must be "rgb_array" or None, not {render_mode!r}')
+        check_number(0.0, math.inf, reflex_gain=reflex_gain, lost_cost=lost_cost, success_threshold=success_threshold)
+        check_number(-robot.MAX_WHEEL_SPEED, robot.MAX_WHEEL_SPEED, speed=speed)
+        check_number(0.0, 1.0, wheel_noise=wheel_noise)
+        check_count(1, success_window=success_window, success_hold=success_hold)
+        check_choice("render_mode", render_mode, (*self.metadata["render_modes"], None))
         self.track: Track = make_track(track, track_width)
         self._start = _first_pose(self.track) if start is None else _checked_start(start)
         self._reflex_gain, self._speed, self._noise = float(reflex_gain), float(speed), float(wheel_noise)
-        self._lost_cost, self._error_scale = float(lost_cost), ERROR_SCALE * float(reflex_gain) or 1.0
+        self._lost_cost, self._error_scale = float(lost_cost), ERROR_SCALE * self._reflex_gain or 1.0
         self._out_of_sight = OUT_OF_SIGHT + self.track.width / 2.0
         if self._out_of_sight >= REACH:  # distances beyond are not known
             raise ValueError(f"track_width must be below {2 * (REACH - OUT_OF_SIGHT):g} units, not {track_width}")
-        self._success = Success(success_threshold, success_window, success_hold)
+        self._success = Success(float(success_threshold), int(success_window), int(success_hold))
         self.render_mode = render_mode
         high = np.full(robot.PREDICTORS + 1, robot.WHITE - 0.5, np.float32)
-        high[-1] = np.nextafter(np.float32(LARGEST_DIFFERENCE * reflex_gain), np.float32(np.inf))
+        high[-1] = np.nextafter(np.float32(LARGEST_DIFFERENCE * self._reflex_gain), np.float32(np.inf))
         low = np.zeros_like(high)
         low[-1] = -high[-1]
         self.observation_space = spaces.Box(low, high, dtype=np.float32)
@@ -175,7 +174,10 @@ class LineFollowingEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Drive for 30 ms."""
-        steering = self._error + min(max(_checked_action(action), -STEERING_BOUND), STEERING_BOUND)
+        steering = checked_action(action, (1,), TAKES).item()
+        if abs(steering) > STEERING_BOUND:
+            steering = math.copysign(STEERING_BOUND, steering)
+        steering += self._error
         most = robot.MAX_WHEEL_SPEED
         left = min(max(self._speed + steering, -most), most)
         right = min(max(self._speed - steering, -most), most)
@@ -221,21 +223,3 @@ def _checked_start(start: tuple[float, float, float]) -> np.ndarray:
     if pose.shape != (3,) or not np.all(np.isfinite(pose)) or pose[:2].min() < 0.0 or pose[:2].max() > ARENA:
         raise ValueError(f"start is x, y in the arena (0 to {ARENA:g} units) and a heading (rad), not {start!r}")
     return pose
-
-
-def _check_between(low: float, high: float, **numbers: float) -> None:
-    for name, number in numbers.items():
-        right = isinstance(number, float | int) and not isinstance(number, bool) and math.isfinite(number)
-        if not right or not low <= number <= high:
-            raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {number!r}")
-
-
-def _checked_action(action: Any) -> float:
-    """The action's number, or ValueError."""
-    try:
-        checked = np.asarray(action).astype(np.float64, casting="same_kind")
-    except (TypeError, ValueError):
-        checked = np.full(1, np.nan)
-    if checked.shape != (1,) or not math.isfinite(number := checked.item()):
-        raise ValueError(f"the robot takes an array of one finite number, the steering, not {action!r}")
-    return number

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numba import njit
 
+from ..checks import check_count, is_number
 from . import robot
 
 DECAYED = 40.0  # an impulse response that has shrunk by exp(-40) is over
@@ -101,18 +102,17 @@ class ResonatorBank(gym.ObservationWrapper[np.ndarray, Any, np.ndarray], RecordC
             self, predictors=predictors, filters=filters, slowest=slowest, fastest=fastest, quality=quality
         )
         gym.ObservationWrapper.__init__(self, env)
-        for name, count in (("predictors", predictors), ("filters", filters)):
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                raise ValueError(f"{name} must be a whole number, 1 or more, not {count!r}")
-        if not 2.0 < fastest <= slowest < math.inf:
+        check_count(1, predictors=predictors, filters=filters)
+        if not is_number(slowest) or not is_number(fastest) or not 2.0 < fastest <= slowest:
             raise ValueError(
                 f"a cycle must take more than 2 steps, and that of the slowest resonator no fewer than that of the "
                 f"fastest, not {slowest!r} and {fastest!r}"
             )
-        if not 0.5 < quality < math.inf:
+        if not is_number(quality) or not quality > 0.5:
             raise ValueError(f"quality must be above 0.5, where resonators oscillate, not {quality!r}")
+        predictors, filters = int(predictors), int(filters)
         low, high = _bounds(env, predictors)
-        self.coefficients, sums = resonators(filters, slowest, fastest, quality)
+        self.coefficients, sums = resonators(filters, float(slowest), float(fastest), float(quality))
         self._states = np.zeros((2, filters, predictors))
         self._predictors, self._filtered = predictors, filters * predictors
         self.observation_space = spaces.Box(*_filtered_bounds(low, high, predictors, sums), dtype=np.float32)

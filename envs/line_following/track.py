@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from ..checks import is_number
+
 Points = Sequence[Sequence[float]] | np.ndarray
 
 ARENA = 250.0  # units, height and width
@@ -62,14 +64,15 @@ def make_track(points: Points | None = None, width: float = WIDTH) -> Track:
         ValueError: for points that are not a closed curve inside the arena, or an impossible width.
     """
     corners = bean() if points is None else _checked(points)
-    if isinstance(width, bool) or not isinstance(width, float | int) or not 0.0 < width < ARENA:
+    if not is_number(width) or not 0.0 < width < ARENA:
         raise ValueError(f"track_width must be a number of units between 0 and {ARENA:g}, not {width!r}")
+    width = float(width)
     if corners.min() < width / 2.0 or corners.max() > ARENA - width / 2.0:
         raise ValueError(
             f"the track leaves the arena: with a line {width:g} wide, x and y must stay between {width / 2:g} and "
             f"{ARENA - width / 2:g}, not {corners.min():g} and {corners.max():g}"
         )
-    return _painted(corners.tobytes(), float(width))
+    return _painted(corners.tobytes(), width)
 
 
 def _checked(points: Points) -> np.ndarray:
