@@ -13,8 +13,8 @@ from scipy.stats import mannwhitneyu
 
 from hebbian_gym import GeneticAlgorithm, OpenAIES, Task, train
 from hebbian_gym.architecture import architecture_for, random_genome
+from hebbian_gym.evaluation import Individual  # a policy without torch
 from hebbian_gym.optimizers import Genomes
-from hebbian_gym.presets import Seed  # a policy without torch
 
 
 def make(genome=START, population_size=SIZE, **options):
@@ -284,7 +284,7 @@ def test_a_resumed_run_equals_one_at_a_stretch(tmp_path):
     architecture, _ = architecture_for("CartPole-v1", hidden=(2,), rule="A")
 
     def evolve(folder, generations, **options):
-        policy = Seed(architecture, random_genome(architecture))
+        policy = Individual(architecture, random_genome(architecture))
         ga = GeneticAlgorithm(policy.genome, 6, seed=options.pop("seed", 1), low=-1.0, high=1.0)
         settings = {"held_out_every": 3, "held_out_episodes": 2, "checkpoint_every": 2}
         task = Task("CartPole-v1", seed=2)
@@ -331,6 +331,8 @@ def test_every_candidate_needs_a_fitness(shape):
         ({"genome": np.zeros((2, 3, 4))}, "genome must be finite numbers"),
         ({"genome": np.zeros(0)}, "genome must be finite numbers"),
         ({"genome": [0.0, np.nan]}, "genome must be finite numbers"),
+        ({"genome": np.full((SIZE, GENES), np.nan)}, "genome must be finite numbers"),
+        ({"genome": np.zeros((SIZE, 0))}, "genome must be finite numbers"),
         ({"low": 1.0, "high": 0.0}, "low must be below high"),
         ({"low": np.nan}, "low must be below high"),
         ({"low": np.zeros(3)}, "low and high must be a number or one for each of 7 genes"),

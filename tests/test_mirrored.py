@@ -230,3 +230,18 @@ def test_a_state_of_other_settings_is_refused_by_their_names(strategy):
     es = make(strategy, learning_rate=0.25)
     with pytest.raises(ValueError, match=r"other settings: learning_rate 0\.5, not 0\.25\. To go on with others"):
         es.load_state_dict(make(strategy, learning_rate=0.5).state_dict())
+
+
+def test_settings_that_only_one_of_two_has_are_named():
+    pgpe, snes = make(PGPE, learning_rate=0.5), make(SNES, learning_rate=0.5, sigma_learning_rate=0.03)
+    with pytest.raises(ValueError, match=r"settings: algorithm PGPE, not SNES, optimizer clipup, not missing, max_"):
+        snes.load_state_dict(pgpe.state_dict())
+    with pytest.raises(ValueError, match=r"algorithm SNES, not PGPE, optimizer missing, not clipup, .* rank\. To go"):
+        pgpe.load_state_dict(snes.state_dict())
+
+
+@pytest.mark.parametrize("settings", [None, [SIZE, 1.0]])
+def test_a_state_without_settings_by_name_is_refused(strategy, settings):
+    es = make(strategy)
+    with pytest.raises(ValueError, match=f"algorithm missing, not {strategy.__name__}, population_size missing, not"):
+        es.load_state_dict({**es.state_dict(), "settings": settings})

@@ -112,6 +112,14 @@ def test_schedules_fall_geometrically_to_a_floor(name, start, decay, floor):
     assert getattr(es, name) == floor
 
 
+@pytest.mark.parametrize(("decay", "later"), [(0.9, 1.0), (1.0, 1.0), (1.5, 2.25)])
+def test_a_start_below_its_floor_never_falls(decay, later):
+    es = make(sigma=0.005, learning_rate=0.0005, sigma_decay=decay, learning_rate_decay=decay)
+    assert (es.sigma, es.learning_rate, es.ask().sigma) == (0.005, 0.0005, 0.005)
+    es.generation = 2
+    assert (es.sigma, es.learning_rate) == pytest.approx((0.005 * later, 0.0005 * later))
+
+
 def test_tell_reports_what_it_did():
     metrics = make().tell(fitnesses(0))
     assert metrics["optimizer/sigma"] == 0.1
@@ -265,20 +273,6 @@ def test_it_maximizes(function, options, reached):
     for _ in range(300):
         es.tell([function(x) for x in candidates(es).astype(float)])
     assert function(es.mean.astype(float)) > reached
-
-
-def test_files_of_older_runs_are_resumed():
-    settings = [SIZE, "adam", 0.01, 0.1, 0.999, 0.01, 0.2, 0.995, 0.001]
-    assert make(optimizer="adam").state_dict()["settings"] == settings
-    assert make(optimizer="adam", shaping="zscore").state_dict()["settings"] == [*settings, "zscore"]
-    moments = {"moment_0": np.full(GENES, 0.5, np.float32), "moment_1": np.ones(GENES, np.float32)}
-    old = {"mean": START.astype(np.float32), "generation": 7, "seed": 4, "settings": settings, **moments}
-    for state in (old, {name: value for name, value in old.items() if name != "settings"}):  # the oldest have none
-        es = make(np.zeros(GENES), optimizer="adam")
-        es.load_state_dict(state)
-        assert es.state_dict().keys() == old.keys()
-        for name, value in old.items():
-            np.testing.assert_array_equal(es.state_dict()[name], value)
 
 
 def test_noise_that_is_kept_is_the_same_noise(monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from ..architecture import Array
 from .base import Genomes
+from .checks import check_settings, non_finite, told_and_finite
 from .cma_es import stop_reasons
 
-SETTINGS = ["ask-tell"]  # those of the other library we do not see: the candidates tell
+SETTINGS = {"algorithm": "AskTell"}  # those of the other library we do not see: the candidates tell
 
 
 class AskTell:
@@ -61,12 +61,8 @@ class AskTell:
         return self._asked[1]
 
     def tell(self, fitness: ArrayLike) -> dict[str, float]:
-        told, population = np.array(fitness, dtype=np.float64), self.ask()
-        if told.shape != (len(population),):
-            raise ValueError(f"{len(population)} candidates need as many fitnesses, not shape {told.shape}")
-        finite = np.isfinite(told)
-        if not finite.any():
-            raise ValueError("no candidate of this generation has a finite fitness: there is nothing to select")
+        population = self.ask()
+        told, finite = told_and_finite(fitness, len(population))
         told[~finite] = told[finite].min()
         assert self._asked is not None  # asked above
         self._tell(self._asked[0], told)
@@ -78,7 +74,7 @@ class AskTell:
         return {"optimizer/lost": float(told.size - finite.sum())}
 
     def stop(self) -> dict[str, float]:
-        return self._reasons if np.isfinite(self.mean).all() else {"non_finite_mean": math.nan, **self._reasons}
+        return non_finite(mean=self.mean) | self._reasons
 
     def state_dict(self) -> dict[str, Any]:
         fitness = np.concatenate(self._told) if self._told else np.zeros(0)
@@ -100,10 +96,7 @@ class AskTell:
             raise ValueError(
                 f"this optimizer was told {self.generation} generations already: make a new one, then load the state"
             )
-        if state.get("settings") != SETTINGS:
-            raise ValueError(
-                f"the saved optimizer was made with other settings: {state.get('settings')}, not {SETTINGS}"
-            )
+        check_settings(state, SETTINGS)
         fitness, start = np.asarray(state["fitness"], dtype=np.float64), 0
         while start < fitness.size and len(self.ask()) <= fitness.size - start:
             size = len(self.ask())

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from ..architecture import Array
 from .base import GaussianPopulation, Genomes, Population
-from .saved import check_settings
+from .checks import check_positive, check_saved, check_seed, non_finite, start_from, told_and_finite
 
 COVARIANCES = ("separable", "full", "vkd")
 FULL_UP_TO = 2000
@@ -68,16 +68,14 @@ class CMAES:
         covariance: str | None = None,
         allow_memory_gb: float | None = None,
     ) -> None:
-        start = np.array(mean, dtype=np.float32)
-        if start.ndim != 1 or start.size < 2 or not np.isfinite(start).all():
+        start = start_from(mean)
+        if start.size < 2:
             raise ValueError(f"mean must be finite numbers of shape (genes,), two or more, not {mean!r}")
         size = int(4 + 3 * math.log(start.size)) if population_size is None else population_size
         if size < SMALLEST_POPULATION:
             raise ValueError(f"population_size must be {SMALLEST_POPULATION} or more, not {population_size}")
-        if not 0 < sigma < np.inf:
-            raise ValueError(f"sigma must be positive, not {sigma}")
-        if seed < 0:
-            raise ValueError(f"seed must be 0 or more, not {seed}")
+        check_positive(sigma=sigma)
+        check_seed(seed)
         if covariance not in (*COVARIANCES, None):
             raise ValueError(f"covariance must be one of {', '.join(COVARIANCES)}, not {covariance!r}")
         self.covariance = covariance or ("full" if start.size <= FULL_UP_TO else "separable")
@@ -137,19 +135,14 @@ class CMAES:
         return self._population
 
     def tell(self, fitness: ArrayLike) -> dict[str, float]:
-        told = np.array(fitness, dtype=np.float64)
-        if told.shape != (self.population_size,):
-            raise ValueError(f"{self.population_size} candidates need as many fitnesses, not shape {told.shape}")
-        finite = np.flatnonzero(np.isfinite(told))
-        if not finite.size:
-            raise ValueError("no candidate of this generation has a finite fitness: there is nothing to select")
+        told, finite = told_and_finite(fitness, self.population_size)
         sigma = self._es.stds
         metrics = {
             "optimizer/sigma": float(sigma.mean()),
             "optimizer/sigma_ratio": float(sigma.max() / sigma.min()),
-            "optimizer/lost": float(told.size - finite.size),
+            "optimizer/lost": float(told.size - finite.sum()),
         }
-        self._tell(finite, -told)
+        self._tell(np.flatnonzero(finite), -told)
         self._population = None
         self.generation += 1
         self._reasons = stop_reasons(self._es)
@@ -184,7 +177,7 @@ class CMAES:
         stuck = np.flatnonzero(mean + np.float32(0.2) * self.sigma == mean)
         if stuck.size:
             reasons["noeffectcoord"] = float(stuck[0])
-        return reasons if np.isfinite(mean).all() else {"non_finite_mean": math.nan, **reasons}
+        return non_finite(mean=mean) | reasons
 
     def state_dict(self) -> dict[str, Any]:
         state = {f"pycma/{path}": value for path, value in _plain(self._es)}
@@ -192,7 +185,7 @@ class CMAES:
             "mean": self.mean,
             "generation": self.generation,
             "seed": self.seed,
-            "settings": [*self._settings.values()],
+            "settings": self._settings,
             "stop": dict(self._reasons),
             "tolupsigma": self._es.opts["tolupsigma"],  # the one option that pycma changes
             **state,
@@ -201,15 +194,17 @@ class CMAES:
     @property
     def _settings(self) -> dict[str, Any]:
         # With another version of pycma the generations to come would be others.
-        sizes = {"population_size": self.population_size, "sigma": self._first_sigma}
-        return {"algorithm": "cma", "version of pycma": _pycma().__version__, "covariance": self.covariance, **sizes}
+        return {
+            "algorithm": type(self).__name__,
+            "version of pycma": _pycma().__version__,
+            "covariance": self.covariance,
+            "population_size": self.population_size,
+            "sigma": self._first_sigma,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        check_settings(state.get("settings"), self._settings)
-        shape = np.shape(state["mean"])
-        if shape != self._es.mean.shape:
-            raise ValueError(f"the saved mean has shape {shape}, this optimiser's {self._es.mean.shape}")
-        es = self._strategy(np.zeros(shape, dtype=np.float32))
+        check_saved(state, self.mean, self._settings)
+        es = self._strategy(np.zeros_like(self.mean))
         if state["generation"]:  # pycma makes some attributes in its first generation only
             parents = es.sp.weights.mu
             es.tell(parents * es.ask(1), list(range(parents)))

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..architecture import Array
 from .base import Genomes
-from .saved import check_settings
+from .checks import check_saved, check_seed, start_from, told_and_finite
 
 
 class GeneticAlgorithm:
@@ -75,8 +75,7 @@ class GeneticAlgorithm:
             raise ValueError(f"mutation_sd and initial_sd must be 0 or more, not {mutation_sd} and {initial_sd}")
         if not 0 <= mutation_probability <= 1:
             raise ValueError(f"mutation_probability must be between 0 and 1, not {mutation_probability}")
-        if seed < 0:
-            raise ValueError(f"seed must be 0 or more, not {seed}")
+        check_seed(seed)
         start = _start(genome, population_size)
         self.population_size, self.seed, self.generation = population_size, seed, 0
         self.mutation_sd, self.mutation_probability = mutation_sd, mutation_probability
@@ -103,12 +102,7 @@ class GeneticAlgorithm:
         return Genomes(self._population)
 
     def tell(self, fitness: ArrayLike) -> dict[str, float]:
-        told = np.array(fitness, dtype=np.float64)
-        if told.shape != (self.population_size,):
-            raise ValueError(f"{self.population_size} candidates need as many fitnesses, not shape {told.shape}")
-        finite = np.isfinite(told)
-        if not finite.any():
-            raise ValueError("no candidate of this generation has a finite fitness: there is nothing to select")
+        told, finite = told_and_finite(fitness, self.population_size)
         ranked = np.argsort(np.where(finite, -told, np.inf), kind="stable")
         best = ranked[: min(self.elites, int(finite.sum()))]
         survivors = self._population[best]
@@ -157,7 +151,7 @@ class GeneticAlgorithm:
             "mean": self._mean,
             "generation": self.generation,
             "seed": self.seed,
-            "settings": [*self._settings.values()],
+            "settings": self._settings,
         }
 
     @property
@@ -165,15 +159,10 @@ class GeneticAlgorithm:
         names = ("population_size", "elites", "parents", "crossovers", "mutation_sd", "mutation_probability")
         bounds = {"low": self._low, "high": self._high}
         told = {name: None if np.isinf(bound).all() else bound.tolist() for name, bound in bounds.items()}
-        return {"algorithm": "genetic", **{name: getattr(self, name) for name in names}, **told}
+        return {"algorithm": type(self).__name__, **{name: getattr(self, name) for name in names}, **told}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        check_settings(state.get("settings"), self._settings)
-        if np.shape(state["population"]) != self._population.shape:
-            raise ValueError(
-                f"the saved population has shape {np.shape(state['population'])}, this optimiser's "
-                f"{self._population.shape}"
-            )
+        check_saved(state, self._mean, self._settings)
         self._population = np.array(state["population"], dtype=np.float32)
         self._mean = np.array(state["mean"], dtype=np.float32)
         self.generation, self.seed = int(state["generation"]), int(state["seed"])
@@ -182,11 +171,9 @@ class GeneticAlgorithm:
 def _start(genome: ArrayLike, population_size: int) -> Array:
     """As float32 of shape (genes,) or (population_size, genes)."""
     start = np.array(genome, dtype=np.float32)
-    if start.ndim not in (1, 2) or not start.size or not np.isfinite(start).all():
-        raise ValueError(f"genome must be finite numbers of shape (genes,), at least one, not {genome!r}")
     if start.ndim == 2 and len(start) != population_size:
         raise ValueError(f"a first generation of {population_size} genomes was expected, not of {len(start)}")
-    return start
+    return start_from(start.ravel() if start.ndim == 2 else start, "genome").reshape(start.shape)
 
 
 def _bounds(low: ArrayLike | None, high: ArrayLike | None, genes: int) -> tuple[Array, Array]:

@@ -1,15 +1,14 @@
-"""What the strategies with mirrored pairs share: checks of what they are given, sums over the noise of the pairs."""
+"""What the strategies with mirrored pairs share: fitness by pairs, sums over the noise of the pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..architecture import Array
-from .saved import check_settings
+from .checks import told_fitness
 
 
 def check_population_size(population_size: int) -> None:
@@ -18,41 +17,13 @@ def check_population_size(population_size: int) -> None:
         raise ValueError(f"population_size must be even, for mirrored pairs, not {population_size}")
 
 
-def check_seed(seed: int) -> None:
-    """Refuse a negative one, which numpy has no numbers for."""
-    if seed < 0:
-        raise ValueError(f"seed must be 0 or more, not {seed}")
-
-
-def check_positive(**numbers: float) -> None:
-    """Refuse numbers, given by name, that are not positive and finite."""
-    if not all(0 < number < np.inf for number in numbers.values()):
-        names, values = (" and ".join(map(str, each)) for each in (numbers, numbers.values()))
-        raise ValueError(f"{names} must be positive, not {values}")
-
-
-def start_from(mean: ArrayLike) -> Array:
-    """A first mean as float32 of shape (genes,).
-
-    Raises:
-        ValueError: if it has another shape, no gene, or a gene that is not finite.
-    """
-    start = np.array(mean, dtype=np.float32)
-    if start.ndim != 1 or not start.size or not np.isfinite(start).all():
-        raise ValueError(f"mean must be finite numbers of shape (genes,), at least one, not {mean!r}")
-    return start
-
-
 def in_pairs(fitness: ArrayLike, population_size: int) -> np.ndarray:
     """The fitness that was told, float64 of shape (pairs, 2).
 
     Raises:
         ValueError: if there is not one for each candidate.
     """
-    told = np.array(fitness, dtype=np.float64)
-    if told.shape != (population_size,):
-        raise ValueError(f"{population_size} candidates need as many fitnesses, not shape {told.shape}")
-    return told.reshape(-1, 2)
+    return told_fitness(fitness, population_size).reshape(-1, 2)
 
 
 def shape_pairs(pairs: np.ndarray, shaping: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -101,24 +72,3 @@ def sum_noise(noise: Callable[[int], Array], genes: int, pairs: np.ndarray, weig
     for pair, weight in zip(pairs, weights, strict=True):
         total += np.multiply(noise(int(pair)), np.float32(weight), out=scaled)
     return total
-
-
-def non_finite(**arrays: Array) -> dict[str, float]:
-    """A reason to stop for each array, given by name, with a number that is not finite."""
-    return {f"non_finite_{name}": float("nan") for name, array in arrays.items() if not np.isfinite(array).all()}
-
-
-def check_saved(state: dict[str, Any], mean: Array, settings: dict[str, Any]) -> None:
-    """Refuse a saved state of an optimiser of other genes or settings.
-
-    Args:
-        state: with the values of its settings.
-        mean: this optimiser's.
-        settings: this optimiser's, by name.
-
-    Raises:
-        ValueError: for these.
-    """
-    if np.shape(state["mean"]) != mean.shape:
-        raise ValueError(f"the saved mean has shape {np.shape(state['mean'])}, this optimiser's {mean.shape}")
-    check_settings(state.get("settings"), settings)

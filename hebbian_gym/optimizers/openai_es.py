@@ -10,18 +10,8 @@ from numpy.typing import ArrayLike
 
 from ..architecture import Array
 from .base import MirroredPopulation
-from .mirrored import (
-    check_population_size,
-    check_positive,
-    check_saved,
-    check_seed,
-    in_pairs,
-    keep_first,
-    non_finite,
-    shape_pairs,
-    start_from,
-    sum_noise,
-)
+from .checks import check_positive, check_saved, check_seed, non_finite, start_from
+from .mirrored import check_population_size, in_pairs, keep_first, shape_pairs, sum_noise
 from .shaping import SHAPINGS, check_shaping
 from .steps import make_step
 
@@ -50,7 +40,8 @@ class OpenAIES:
             better than all others count for as much; or "raw" (algorithm 1 of Salimans et al.), where a step of "sgd"
             grows with the scale of fitness, so that the learning rate must fit it.
         max_speed: of "clipup", the greatest length of a step; by default twice the learning rate of the generation.
-        learning_rate_decay, learning_rate_floor, sigma_decay, sigma_floor: the schedules, per generation.
+        learning_rate_decay, learning_rate_floor, sigma_decay, sigma_floor: the schedules, per generation. A floor
+            above the start is lowered to it.
 
     Raises:
         ValueError: for an odd population, a sigma, learning rate or max_speed that is not positive, a negative seed, or
@@ -128,29 +119,26 @@ class OpenAIES:
             "mean": self._mean,
             "generation": self.generation,
             "seed": self.seed,
-            "settings": [*self._settings.values()],
+            "settings": self._settings,
             **moments,
         }
 
     @property
     def _settings(self) -> dict[str, Any]:
-        names = [f"{what}{part}" for what in ("sigma", "learning_rate") for part in ("", "_decay", "_floor")]
-        schedules = dict(zip(names, (*self._sigma, *self._learning_rate), strict=True))
-        shaping = {} if self.shaping == "rank" else {"shaping": self.shaping}  # older files know no other
-        max_speed = {} if self.max_speed is None else {"max_speed": self.max_speed}
-        sizes = {"population_size": self.population_size, "optimizer": self.optimizer}
-        return {**sizes, "weight_decay": self.weight_decay, **schedules, **shaping, **max_speed}
+        names = ("population_size", "optimizer", "weight_decay", "shaping", "max_speed")
+        scheduled = [f"{what}{part}" for what in ("sigma", "learning_rate") for part in ("", "_decay", "_floor")]
+        schedules = dict(zip(scheduled, (*self._sigma, *self._learning_rate), strict=True))
+        return {"algorithm": type(self).__name__, **{name: getattr(self, name) for name in names}, **schedules}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        oldest = {"settings": [*self._settings.values()]}  # files without
-        check_saved(oldest | state, self._mean, self._settings)
+        check_saved(state, self._mean, self._settings)
         self._step.moments = [np.array(state[f"moment_{i}"], np.float32) for i in range(len(self._step.moments))]
         self._mean = np.array(state["mean"], dtype=np.float32)
         self.generation, self.seed = int(state["generation"]), int(state["seed"])
 
 
 def _decayed(generation: int, start: float, decay: float, floor: float) -> float:
-    return max(floor, start * decay**generation)
+    return max(min(floor, start), start * decay**generation)
 
 
 def _mean_squares(population: MirroredPopulation, sigma: float, noise: Callable[[int], Array]) -> np.ndarray:

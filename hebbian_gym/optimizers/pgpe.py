@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .mirrored import check_positive, in_pairs, shape_pairs
+from .checks import check_positive
+from .mirrored import in_pairs, shape_pairs
 from .separable import SeparableStrategy, sum_noise_and_squares
 from .shaping import SHAPINGS, check_shaping
 from .steps import make_step
@@ -42,6 +43,10 @@ class PGPE(SeparableStrategy):
         ValueError: for an odd population, a sigma, learning rate or max_speed that is not positive, a max_change that
             is not between 0 and 1, a negative seed, an unknown optimizer or shaping, or a missing learning rate.
     """
+
+    SETTINGS = (
+        "population_size", "optimizer", "learning_rate", "max_speed", "sigma_learning_rate", "max_change", "shaping",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -84,11 +89,6 @@ class PGPE(SeparableStrategy):
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {f"moment_{i}": moment.copy() for i, moment in enumerate(self._step.moments)}
-
-    @property
-    def _settings(self) -> dict[str, Any]:
-        names = ("population_size", "optimizer", "learning_rate", "max_speed", "sigma_learning_rate", "max_change")
-        return {"algorithm": "pgpe", **{name: getattr(self, name) for name in (*names, "shaping")}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..architecture import Array
 from .base import MirroredPopulation
-from .mirrored import check_population_size, check_saved, check_seed, non_finite, start_from
+from .checks import check_saved, check_seed, non_finite, start_from
+from .mirrored import check_population_size
 
 
 class SeparableStrategy:
     """A mean and the sigma of every gene, from which mirrored pairs are drawn: all but ``tell``.
+
+    Attributes:
+        SETTINGS: names of the attributes that a saved state must have been made with.
 
     Args:
         mean: where to start, shape (genes,).
@@ -24,6 +28,8 @@ class SeparableStrategy:
     Raises:
         ValueError: for an odd population, a mean that is not finite, a sigma that is not positive, or a negative seed.
     """
+
+    SETTINGS: ClassVar[tuple[str, ...]]
 
     def __init__(self, mean: ArrayLike, population_size: int, sigma: ArrayLike, seed: int) -> None:
         check_population_size(population_size)
@@ -43,8 +49,7 @@ class SeparableStrategy:
 
     @property
     def _settings(self) -> dict[str, Any]:
-        """What a saved state must have been made with, the algorithm first, as plain data."""
-        raise NotImplementedError
+        return {"algorithm": type(self).__name__, **{name: getattr(self, name) for name in self.SETTINGS}}
 
     def ask(self) -> MirroredPopulation:
         return MirroredPopulation(self._mean, self._sigma, (self.seed, self.generation), self.population_size)
@@ -72,7 +77,7 @@ class SeparableStrategy:
             "sigma": self._sigma,
             "generation": self.generation,
             "seed": self.seed,
-            "settings": [*self._settings.values()],
+            "settings": self._settings,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

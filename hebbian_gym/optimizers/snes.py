@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .mirrored import check_positive, in_pairs, shape_pairs, start_from
+from .checks import check_positive, start_from
+from .mirrored import in_pairs, shape_pairs
 from .separable import SeparableStrategy, sum_noise_and_squares
 from .shaping import utilities
 
@@ -35,6 +34,8 @@ class SNES(SeparableStrategy):
         ValueError: for an odd population, a sigma or learning rate that is not positive, or a negative seed.
     """
 
+    SETTINGS = ("population_size", "learning_rate", "sigma_learning_rate")
+
     def __init__(
         self,
         mean: ArrayLike,
@@ -61,8 +62,3 @@ class SNES(SeparableStrategy):
         mean = self._mean + np.float32(self.learning_rate) * self._sigma * gradient
         sigma = self._sigma * np.exp(np.float32(self.sigma_learning_rate / 2) * sigma_gradient)  # both from the old one
         return self._move(mean, sigma, gradient, shaped.size)
-
-    @property
-    def _settings(self) -> dict[str, Any]:
-        names = ("population_size", "learning_rate", "sigma_learning_rate")
-        return {"algorithm": "snes", **{name: getattr(self, name) for name in names}}
