@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .births import INITIAL_WEIGHTS, random_weights
 from .encoder import Conv, encoder_genes, encoder_kernels, encoder_shapes
+from .registration import find_spec
 from .rules import Rule, get_rule
 from .spaces import network_inputs, network_outputs
 
@@ -283,13 +284,14 @@ def architecture_for(env: str | EnvSpec | gym.Env[Any, Any], **options: Any) -> 
     """The architecture that fits an environment, and its spec.
 
     Args:
-        env: an ID, an EnvSpec or an environment.
+        env: an ID, an EnvSpec or an environment, whose spec is given without its render mode.
         options: of :meth:`Architecture.for_spaces`.
     """
     if not isinstance(env, str | EnvSpec | gym.Env):
         raise ValueError(f"give an ID, an EnvSpec or an environment, one of those in a vector environment, not {env}")
     if isinstance(env, gym.Env):
-        return Architecture.for_spaces(env.observation_space, env.action_space, **options), env.spec
+        spec = find_spec(env) if env.spec is not None else None
+        return Architecture.for_spaces(env.observation_space, env.action_space, **options), spec
     made = gym.make(env, disable_env_checker=True)
     made.close()
     return Architecture.for_spaces(made.observation_space, made.action_space, **options), made.spec

@@ -63,7 +63,12 @@ def birth_batch(architecture: Architecture, genes: Tensor, rngs: Sequence[np.ran
         architecture: of all.
         genes: shape (genes,), or (n, genes) for a genome each.
         rngs: n of them; one that is there several times goes on from newborn to newborn.
+
+    Raises:
+        ValueError: if there is another number of them than of genomes.
     """
+    if genes.ndim == 2 and len(rngs) != len(genes):
+        raise ValueError(f"{len(genes)} genomes need {len(genes)} seeds of births, one each, not {len(rngs)}")
     if architecture.initial_weights == "evolved":
         initial = architecture.split(genes)[1]
         # Copies: whoever changes a lifetime's weights must not change the genome
@@ -74,7 +79,7 @@ def birth_batch(architecture: Architecture, genes: Tensor, rngs: Sequence[np.ran
 
 
 def act_batch(
-    architecture: Architecture, genes: Tensor, observations: Tensor, lifetimes: Lifetimes
+    architecture: Architecture, genes: Tensor, observations: Tensor, lifetimes: Lifetimes, learning: bool = True
 ) -> tuple[Tensor, Lifetimes]:
     """Act, then learn, n lifetimes at once, differentiably. With ``modulation="reward"`` learning is left for later.
 
@@ -84,6 +89,7 @@ def act_batch(
         observations: shape (n, ...), flattened; or (n,) integers for discrete observations; or with an encoder
             pictures, shape (n, channels, height, width).
         lifetimes: as they are before.
+        learning: False for weights that stay as they were; lifetimes go on in all else.
 
     Returns:
         Actions, shape (n, action_size), or (n,) for discrete actions; and the lifetimes after the update.
@@ -97,7 +103,7 @@ def act_batch(
     history = (*lifetimes.history, torch.cat(activities, 1))[-architecture.average_over :]
     awaits = architecture.modulation == "reward"
     lived = Lifetimes(lifetimes.weights, lifetimes.age + 1, history)
-    if not awaits:
+    if learning and not awaits:
         lived = _update(architecture, genes, lived, squashed[:, -1] if architecture.modulation == "output" else None)
     if not awaits and architecture.average_over == 1:
         lived = replace(lived, history=())

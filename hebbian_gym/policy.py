@@ -33,6 +33,8 @@ class HebbianPolicy(nn.Module):
 
     Attributes:
         genes: the genome as a torch parameter; gradients flow to it through every act and every update.
+        learning: set to False to freeze the weights of the present lifetimes, and of later ones. The file does not
+            hold it, and :func:`~hebbian_gym.evaluate`, which makes networks of its own, refuses it.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class HebbianPolicy(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.architecture, self.env_spec = architecture, env_spec
+        self.architecture, self.env_spec, self.learning = architecture, env_spec, True
         if genome is None:
             genome = random_genome(architecture, (seed, 1))  # not the numbers that the first birth is made of
         self.genes = nn.Parameter(torch.from_numpy(architecture.check_genome(genome).copy()))
@@ -101,34 +103,49 @@ class HebbianPolicy(nn.Module):
         Returns:
             For one observation an action as the environment takes it; for n, an array of n actions, or a tensor if the
             observations are one.
+
+        Raises:
+            ValueError: if there is another number of lifetimes than of observations.
         """
         if np.ndim(observation) == len(self.architecture.observation_shape):
-            if self._lifetimes is not None:
-                raise ValueError(
-                    f"one observation for {len(self._lifetimes.weights[0])} lifetimes: reset() before the number of "
-                    "environments changes, or give an array of n observations, even if n is 1"
-                )
-            network = self._newborn() if self._network is None else self._network
-            network.genome = self._genome()
-            return network.act(observation)
+            return self._alone().act(observation)
         given = isinstance(observation, Tensor)
         observations = torch.as_tensor(observation, device=self.genes.device)
-        if self._lifetimes is None:
-            self._lifetimes = self.birth(len(observations), self._births)
-        elif len(self._lifetimes.weights[0]) != len(observations):
+        self._lifetimes = self._together(len(observations))
+        with torch.set_grad_enabled(given and torch.is_grad_enabled()):
+            actions, self._lifetimes = self(observations, self._lifetimes)
+        return actions if given else actions.cpu().numpy()
+
+    def _alone(self) -> PlasticNetwork:
+        """The network of one lifetime."""
+        if self._lifetimes is not None:
             raise ValueError(
-                f"{len(observations)} observations for {len(self._lifetimes.weights[0])} lifetimes: reset() before "
-                "the number of environments changes"
+                f"one observation for {len(self._lifetimes.weights[0])} lifetimes: reset() before the number of "
+                "environments changes, or give an array of n observations, even if n is 1"
             )
-        if given:
-            actions, self._lifetimes = self(observations, self._lifetimes)
-            return actions
-        with torch.no_grad():
-            actions, self._lifetimes = self(observations, self._lifetimes)
-        return actions.cpu().numpy()
+        network = self._newborn() if self._network is None else self._network
+        network.genome, network.learning = self._genome(), self.learning
+        return network
+
+    def _together(self, n: int) -> Lifetimes:
+        """The n lifetimes that there are, or n newborns."""
+        if self._lifetimes is None:
+            if self._network is not None and self._network.state[1]:  # at age 0 it was only looked at
+                raise ValueError(
+                    f"an array of {n} observations for a policy that lives one lifetime: reset() before the number of "
+                    "environments changes, or give one observation"
+                )
+            self._network = None
+            return self.birth(n, self._births)
+        if len(self._lifetimes.weights[0]) != n:
+            raise ValueError(
+                f"{n} observations for {len(self._lifetimes.weights[0])} lifetimes: reset() before the number of "
+                "environments changes"
+            )
+        return self._lifetimes
 
     def learn(self, modulator: Any) -> None:
-        """The update of a policy with ``modulation="reward"``; for any other this does nothing.
+        """The update of a policy with ``modulation="reward"``; for any other, or a frozen one, this does nothing.
 
         Args:
             modulator: the signal that came of the last action, such as the reward: a number for one lifetime; for n
@@ -137,10 +154,11 @@ class HebbianPolicy(nn.Module):
         Raises:
             ValueError: if there is another number of lifetimes than of signals.
         """
-        if modulator is None or self.architecture.modulation != "reward":
+        if modulator is None or self.architecture.modulation != "reward" or not self.learning:
             return
         if np.ndim(modulator) == 0:
             if self._network is not None:
+                self._network.learning = self.learning
                 self._network.learn(float(modulator))
             elif self._lifetimes is not None:
                 raise ValueError("one signal for n lifetimes: give an array of n, even if n is 1")
@@ -174,7 +192,7 @@ class HebbianPolicy(nn.Module):
 
     def forward(self, observations: Tensor, lifetimes: Lifetimes) -> tuple[Tensor, Lifetimes]:
         """Act, then learn, n lifetimes at once: :func:`~hebbian_gym.batch.act_batch` with this policy's genes."""
-        return act_batch(self.architecture, self.genes, observations, lifetimes)
+        return act_batch(self.architecture, self.genes, observations, lifetimes, self.learning)
 
     def predict(
         self,
@@ -209,7 +227,7 @@ class HebbianPolicy(nn.Module):
         observations = np.asarray(observation)[None] if single else np.asarray(observation)
         n = len(observations)
         network = self._predictor
-        network.genome = self._genome()
+        network.genome, network.learning = self._genome(), self.learning
         starts = np.ones(n, bool) if state is None or episode_start is None else np.asarray(episode_start, bool)
         if state is not None and episode_start is None:
             starts[:] = False
@@ -257,7 +275,24 @@ class HebbianPolicy(nn.Module):
 
 
 class StaticPolicy(HebbianPolicy):
-    """An ordinary network of fixed weights, which are its genome: the paper's baseline."""
+    """An ordinary network of fixed weights, which are its genome: the paper's baseline.
+
+    Args as for :class:`HebbianPolicy`; a rule that changes weights is a ValueError.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        genome: Array | None = None,
+        env_spec: EnvSpec | None = None,
+        seed: int = 0,
+    ) -> None:
+        if architecture.plasticity.delta is not None:
+            raise ValueError(
+                f"a StaticPolicy's weights never change, but rule {architecture.rule} changes them: take a "
+                "HebbianPolicy, from a file HebbianPolicy.load"
+            )
+        super().__init__(architecture, genome, env_spec, seed)
 
     @classmethod
     def for_env(
@@ -269,13 +304,3 @@ class StaticPolicy(HebbianPolicy):
     ) -> Self:
         """As :meth:`HebbianPolicy.for_env`, with evolved weights that do not change."""
         return super().for_env(env, rule=rule, hidden=hidden, **{"initial_weights": "evolved", **options})
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what :meth:`save` wrote."""
-        policy = super().load(path)
-        if policy.architecture.plasticity.delta is not None:
-            raise ValueError(
-                f"{path} holds a network that learns by rule {policy.architecture.rule}: HebbianPolicy.load it"
-            )
-        return policy

@@ -97,7 +97,8 @@ def find_spec(env: str | EnvSpec | gym.Env[Any, Any]) -> EnvSpec:
                 'gymnasium.register("Mine-v0", entry_point="module:Class"), and give that ID'
             )
         spec = copy.deepcopy(env.spec)
-        spec.kwargs.pop("render_mode", None)  # nobody looks at its copies
+        if spec.kwargs.get("render_mode") != "rgb_array" or not spec.additional_wrappers:  # which may need pictures
+            spec.kwargs.pop("render_mode", None)  # nobody looks at its copies
         return spec
     if isinstance(env, EnvSpec):
         return env

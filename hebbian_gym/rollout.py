@@ -1,4 +1,4 @@
-"""The only loop that steps an environment."""
+"""One lifetime in one environment."""
 
 from __future__ import annotations
 

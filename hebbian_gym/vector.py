@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +20,7 @@ from .batch import Lifetimes, act_batch, birth_batch, learn_batch
 from .evaluation import Evaluation, evaluation, make_body
 from .optimizers.base import Population
 from .task import AGGREGATES, TRAINING, Task
+from .threads import torch_threads
 
 
 class Agents(Protocol):
@@ -58,7 +58,7 @@ def run_episodes(
     env: VectorEnv[Any, Any, Any],
     agents: Agents,
     env_seed: int | list[int] | None = None,
-    birth_seeds: Sequence[int] = (),
+    birth_seeds: Sequence[int] | None = None,
 ) -> Episodes:
     """One lifetime of each of n agents: the vector sibling of :func:`~hebbian_gym.rollout.run_episode`.
 
@@ -72,10 +72,11 @@ def run_episodes(
         agents: are born first.
         env_seed: for the environment's reset: one for all agents, or a list with one for each if its ``reset`` takes
             that; None goes on with the environment's own randomness.
-        birth_seeds: for the agents' births, n of them.
+        birth_seeds: for the agents' births, n of them; by default 0 to n - 1, so that the first agent has the birth
+            that ``run_episode`` gives by default.
     """
     observations, _ = env.reset(seed=env_seed)  # type: ignore[arg-type]  # SyncVectorEnv, too, takes lists
-    agents.reset(birth_seeds)
+    agents.reset(range(env.num_envs) if birth_seeds is None else birth_seeds)
     score, distance, steps = np.zeros(env.num_envs), np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
     alive = np.ones(env.num_envs, bool)
     while alive.any():
@@ -178,7 +179,7 @@ class VectorEvaluator:
         genomes = np.stack([self._architecture.check_genome(population[i]) for i in candidates])
         agents = PlasticNetworks(self._architecture, torch.from_numpy(genomes).repeat_interleave(task.episodes, 0))
         seeds = np.stack([task.seeds(stream, generation, population, i) for i in candidates])
-        with _one_thread():
+        with torch_threads():
             bodies = [self._live(agents, spec, task, seeds[:, body]) for body, spec in enumerate(task.specs)]
         for _ in candidates:
             done()
@@ -222,16 +223,6 @@ class VectorEvaluator:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.close()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _takes_lists(env: VectorEnv[Any, Any, Any]) -> bool:

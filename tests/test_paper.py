@@ -15,9 +15,11 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 import hebbian_gym as hg
+from hebbian_gym.analysis.lifetime import record_lifetime
+from hebbian_gym.analysis.perturb import freeze
 from hebbian_gym.analysis.responses import moving_mean, plot_curves, plot_frozen, plot_sums
 from hebbian_gym.analysis.scores import plot_damages, plot_scores
-from hebbian_gym.analysis.trajectory import check_fit, principal_components, record_weights
+from hebbian_gym.analysis.trajectory import principal_components, record_weights
 from hebbian_gym.analysis.weights import draw_moments, plot_coefficients, plot_layer, plot_path, short
 from hebbian_gym.experiments import EXPERIMENTS, Outcome, Settings, paper_lifetimes, paper_table, paper_weights
 from hebbian_gym.experiments.paper_lives import NEVER, Lives, live
@@ -145,15 +147,27 @@ def test_recorded_weights_are_those_of_the_lifetime() -> None:
     np.testing.assert_array_equal(weights[1], np.concatenate([layer.ravel() for layer in network.weights]))
 
 
-@pytest.mark.parametrize("env_id", ["Pendulum-v1", "Acrobot-v1", "FrozenLake-v1"])
-def test_an_environment_of_another_shape_is_refused_with_the_cure(env_id: str) -> None:
-    walker = hg.load_pretrained("ant-hebbian")
-    with gym.make(env_id) as env:
-        with pytest.raises(
-            ValueError, match=r"observations of shape \(28,\) to actions of shape \(8,\).*for_env\(env\)"
-        ):
-            check_fit(walker.architecture, env)
-        check_fit(hg.HebbianPolicy.for_env(env_id, hidden=(2,)).architecture, env)
+@pytest.mark.parametrize("record", [record_weights, record_lifetime])
+@pytest.mark.parametrize(
+    ("made_for", "env_id"),
+    [("Pendulum-v1", "Acrobot-v1"), ("CartPole-v1", "Pendulum-v1"), ("FrozenLake-v1", "FrozenLake8x8-v1")],
+)
+def test_an_environment_of_another_shape_is_refused_with_the_cure(record: Any, made_for: str, env_id: str) -> None:
+    policy = hg.HebbianPolicy.for_env(made_for, hidden=(2,))
+    network = hg.PlasticNetwork(policy.architecture, policy.genome)
+    with (
+        gym.make(env_id) as env,
+        pytest.raises(ValueError, match=f"(?s)but {env_id} has .*: choose an environment of the"),
+    ):
+        record(env, network)
+    with gym.make(made_for) as env:
+        record(env, network)
+
+
+def test_an_agent_of_no_architecture_is_recorded_too() -> None:
+    policy = hg.HebbianPolicy.for_env("CartPole-v1", hidden=(2,))
+    with gym.make("CartPole-v1") as env:
+        assert record_lifetime(env, freeze(policy, 2), weights_at=(-1, 1, 4)).rewards  # type: ignore[arg-type]
 
 
 # Pictures

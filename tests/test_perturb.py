@@ -136,6 +136,18 @@ def test_the_switch_of_an_agent_that_has_one_is_left_as_it_was() -> None:
     assert not np.array_equal(seen[0], np.concatenate([layer.ravel() for layer in agent.weights]))
 
 
+def test_many_lifetimes_of_a_policy_are_frozen_together() -> None:
+    frozen = freeze(policy(), 2)
+    frozen.reset(3)
+    seen = []
+    for _ in range(4):
+        frozen.act(OBSERVATIONS)
+        seen.append(np.concatenate([layer.numpy().ravel() for layer in frozen.weights]))
+    assert frozen.agent.learning  # type: ignore[attr-defined]
+    assert not np.array_equal(seen[0], seen[1])
+    assert_same(seen[2:], [seen[1]] * 2)
+
+
 # Saturation
 
 

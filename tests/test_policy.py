@@ -15,8 +15,19 @@ from gymnasium.spaces import Box, Discrete
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from hebbian_gym import Architecture, HebbianPolicy, OpenAIES, PlasticNetwork, StaticPolicy, Task, run_episode, train
+from hebbian_gym import (
+    Architecture,
+    HebbianPolicy,
+    OpenAIES,
+    PlasticNetwork,
+    StaticPolicy,
+    Task,
+    evaluate,
+    run_episode,
+    train,
+)
 from hebbian_gym.architecture import random_genome
+from hebbian_gym.registration import find_spec
 from hebbian_gym.rules import RULES, Rule
 
 BOUNDED = {"low": (-1.0, -1.0), "high": (1.0, 3.0)}
@@ -113,6 +124,75 @@ def test_the_number_of_lifetimes_does_not_change_midway():
     policy.act(observe(1, n=4)[0])
     with pytest.raises(ValueError, match=r"3 observations for 4 lifetimes: reset\(\)"):
         policy.act(observe(1, n=3)[0])
+
+
+def test_one_lifetime_does_not_become_many_midway():
+    policy = tiny(modulation="reward")
+    policy.act(observe(1)[0])
+    with pytest.raises(ValueError, match=r"array of 2 observations for a policy that lives one lifetime: reset\(\)"):
+        policy.act(observe(1, n=2)[0])
+    policy.learn(1.0)  # it lives on
+    policy.reset(0)
+    assert policy.weights[0].shape == (3, 4)  # a newborn that was only looked at makes way for n
+    policy.act(observe(1, n=2)[0])
+    with pytest.raises(ValueError, match="give an array of n"):
+        policy.learn(1.0)
+
+
+# A switch for learning
+
+OFF = range(3, 6)  # steps
+
+
+@pytest.mark.parametrize("modulation", ["none", "reward"])
+@pytest.mark.parametrize("options", [{}, {"average_over": 3, "update_every": 2}])
+def test_a_frozen_policy_keeps_its_weights_and_goes_on_as_its_network_does(modulation, options):
+    policy = tiny(modulation=modulation, **options)
+    network, many = PlasticNetwork(policy.architecture, policy.genome), copy.deepcopy(policy)
+    for each in (network, policy, many):
+        each.reset(4)
+    kept = None
+    for step, observation in enumerate(observe(10)):
+        network.learning = policy.learning = many.learning = step not in OFF
+        action = network.act(observation)
+        np.testing.assert_array_equal(policy.act(observation), action)
+        np.testing.assert_allclose(many.act(np.stack([observation] * 2))[0], action, rtol=1e-4, atol=1e-5)
+        for agent, signal in ((network, 0.5), (policy, 0.5), (many, [0.5, -1.0])):
+            agent.learn(signal)
+        weights = [layer.copy() for layer in (*policy.weights, *(layer.numpy() for layer in many.weights))]
+        if step in OFF:
+            np.testing.assert_equal(weights, kept)
+        kept = weights
+        np.testing.assert_equal(policy.weights, network.weights)
+        for ours, theirs in zip(many.weights, network.weights, strict=True):
+            np.testing.assert_allclose(ours[0], theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_frozen_policy_predicts_changes_no_weights():
+    policy = tiny()
+    policy.learning = False
+    (_, first), observations = policy.predict(observe(1, n=2)[0]), observe(1, n=2, seed=1)[0]
+    _, second = policy.predict(observations, first)
+    np.testing.assert_array_equal(second[0], first[0])
+    np.testing.assert_array_equal(second[1], 2)
+    policy.learning = True
+    _, third = policy.predict(observations, second)
+    assert not np.array_equal(third[0], second[0])
+
+
+def test_a_policy_that_was_frozen_after_its_act_learns_nothing_of_it():
+    policy = tiny(modulation="reward")
+    policy.act(observe(1)[0])
+    before = [layer.copy() for layer in policy.weights]
+    policy.learning = False
+    policy.learn(1.0)
+    np.testing.assert_equal(policy.weights, before)
+    policy.learning = True
+    policy.learn(1.0)
+    assert not np.array_equal(policy.weights[0], before[0])
+    policy.learning = False
+    with pytest.raises(ValueError, match="learning=False would be lost"):
+        evaluate(policy, "CartPole-v1", 2)
 
 
 def test_tensors_are_answered_with_tensors_and_arrays_with_arrays():
@@ -269,8 +349,16 @@ def test_a_static_policys_genome_is_its_weights_and_they_stay():
     np.testing.assert_array_equal(flat, policy.genome)
     first, second, third = policy.architecture.split(policy.genome)[1]
     np.testing.assert_allclose(action, np.tanh(np.tanh(np.tanh(observation @ first) @ second) @ third), rtol=1e-5)
+    policy.reset(seed=0)
     together = policy.act(observe(1, n=2, inputs=28)[0])
     assert together.shape == (2, 8)
+
+
+def test_a_static_policy_with_a_rule_that_learns_is_refused():
+    with pytest.raises(ValueError, match="rule ABCD changes them: take a HebbianPolicy"):
+        StaticPolicy.for_env("CartPole-v1", rule="ABCD")
+    with pytest.raises(ValueError, match="rule A changes them: take a HebbianPolicy"):
+        StaticPolicy(Architecture((3, 2), rule="A"))
 
 
 # Files
@@ -303,6 +391,29 @@ def test_the_environments_spec_is_in_the_file(saved):
     assert (spec.id, spec.kwargs["damage"]) == ("AntDamaged-v0", {"left_back": 0.5})
     with gym.make(spec) as env:
         assert env.unwrapped.damage == {"left_back": 0.5}
+
+
+@pytest.mark.parametrize("mode", ["human", "rgb_array"])
+def test_a_file_opens_no_windows(tmp_path, monkeypatch, mode):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    with gym.make("CartPole-v1", max_episode_steps=9, render_mode=mode) as env:
+        HebbianPolicy.for_env(env, hidden=(2,)).save(tmp_path / "policy.npz")
+        assert env.spec.kwargs["render_mode"] == mode  # the environment's own stays
+    spec = HebbianPolicy.load(tmp_path / "policy.npz").env_spec
+    assert spec.max_episode_steps == 9
+    with gym.make(spec) as env:
+        assert env.render_mode is None
+
+
+def test_a_file_keeps_the_mode_that_its_wrappers_need():
+    with gym.wrappers.AddRenderObservation(gym.make("CartPole-v1", render_mode="rgb_array")) as env:
+        spec = find_spec(env)
+    with gym.make(spec) as env:
+        assert env.observation_space.shape == (400, 600, 3)
+
+
+def test_a_policy_for_an_environment_that_has_no_spec_has_none():
+    assert HebbianPolicy.for_env(CartPoleEnv(), hidden=(2,)).env_spec is None
 
 
 def test_a_policy_without_an_environment_is_saved_too(tmp_path):

@@ -273,6 +273,25 @@ def test_pictures_and_an_encoder_go_through():
 # Births and seeds
 
 
+def test_births_are_by_default_numbered_from_the_one_that_run_episode_gives():
+    architecture = EATERS["ABCD"]
+    agents = PlasticNetworks(architecture, torch.from_numpy(random_genome(architecture)).repeat(3, 1))
+    scores = run_episodes(Meals(3), agents, [5, 5, 5]).score
+    np.testing.assert_array_equal(scores, run_episodes(Meals(3), agents, [5, 5, 5], [0, 1, 2]).score)
+    assert len(np.unique(scores)) == 3
+    alone = run_episode(Meal(), PlasticNetwork(architecture, random_genome(architecture)), 5).score
+    assert scores[0] == pytest.approx(alone, rel=1e-4)
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 2], range(4)])
+@pytest.mark.parametrize("initial_weights", ["uniform", "evolved"])
+def test_another_number_of_births_than_of_genomes_is_refused(seeds, initial_weights):
+    architecture = network(initial_weights=initial_weights)
+    agents = PlasticNetworks(architecture, torch.from_numpy(random_genome(architecture)).repeat(3, 1))
+    with pytest.raises(ValueError, match=f"3 genomes need 3 seeds of births, one each, not {len(seeds)}"):
+        run_episodes(Meals(3), agents, 0, seeds)
+
+
 def test_the_same_bits_again_and_in_a_used_evaluator():
     architecture = EATERS["reward-modulated"]
     population, task = genomes(architecture, 4), Task(meals("MealsOfOneSeed"), episodes=2, births="candidate")

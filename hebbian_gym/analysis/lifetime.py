@@ -12,6 +12,7 @@ import numpy as np
 from ..architecture import Array
 from ..network import PlasticNetwork
 from ..rollout import Episode, run_episode
+from ..spaces import check_spaces
 
 
 @dataclass
@@ -54,8 +55,11 @@ def record_lifetime(
         done: called after each step.
 
     Raises:
-        ValueError: for pictures of an environment that was made without a render mode.
+        ValueError: for pictures of an environment that was made without a render mode, or if the network does not fit
+            the environment.
     """
+    if (architecture := getattr(network, "architecture", None)) is not None:
+        check_spaces(architecture, env.observation_space, env.action_space, env.spec.id if env.spec else str(env))
     if frame_every and env.render_mode is None:
         raise ValueError('for pictures make the environment with render_mode="rgb_array"')
     life = Lifetime()

@@ -7,9 +7,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ..architecture import Architecture, Array
+from ..architecture import Array
 from ..network import PlasticNetwork
 from ..rollout import Episode, run_episode
+from ..spaces import check_spaces
 
 BLOCK = 4096  # columns that are multiplied at a time, in float64
 
@@ -32,7 +33,7 @@ def record_weights(
     Raises:
         ValueError: if the network does not fit the environment, or ``every`` is less than 1.
     """
-    check_fit(network.architecture, env)
+    check_spaces(network.architecture, env.observation_space, env.action_space, env.spec.id if env.spec else str(env))
     if every < 1:
         raise ValueError(f"every must be 1 or more, not {every}")
     network.reset(birth_seed)
@@ -43,23 +44,6 @@ def record_weights(
             records.append(network.state[0])
 
     return run_episode(env, network, env_seed, birth_seed, observe), np.stack(records)
-
-
-def check_fit(architecture: Architecture, env: gym.Env[Any, Any]) -> None:
-    """Refuse an environment that a network was not made for.
-
-    Raises:
-        ValueError: if its observations or actions have another shape.
-    """
-    seen, done = env.observation_space.shape, env.action_space.shape
-    takes = () if architecture.discrete_observations else architecture.observation_shape
-    gives = () if architecture.discrete_actions else architecture.action_shape or (architecture.action_size,)
-    if (seen, done) != (takes, gives):
-        raise ValueError(
-            f"this network takes observations of shape {takes} to actions of shape {gives}, and this environment "
-            f"shows {seen} and wants {done}: take the environment that the network was evolved for, or make another "
-            "with HebbianPolicy.for_env(env)"
-        )
 
 
 def principal_components(samples: Array, count: int = 3) -> tuple[np.ndarray, np.ndarray]:
