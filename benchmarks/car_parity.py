@@ -1,6 +1,6 @@
 """How near CarRacingPreprocessed-v0 comes to Gymnasium's CarRacing-v3: the pictures, and what a driver makes of them.
 
-    pip install "hebbian-gym[car,plots]"
+    pip install "hebbian-gym[car,plots]" opencv-python-headless
     python benchmarks/car_parity.py --tracks 100 --workers 2 --json car_parity.json
 
 Prints a report in Markdown and draws docs/car-parity.png. World, rewards and ends are equal to the last bit, which

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from .checkpoint import held, refuse_used, written_aside
-from .progress import _Shown
+from .checkpoint import held, refuse_used
+from .logs import read_rows, write_rows
+from .progress import BaselineProgress
 from .recipes import BASELINES, Baseline, Linear, get_baseline
 from .registration import find_spec
 from .task import HELD_OUT, TRAINING
+from .threads import torch_threads
 
 try:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -42,7 +40,7 @@ from .baseline_files import (
     statistics_of,
     write_model,
 )
-from .sb3_evaluation import evaluate_all
+from .sb3_evaluation import evaluate_one
 
 __all__ = [
     "BASELINES",
@@ -111,7 +109,7 @@ def train_baseline(
     timesteps = recipe.timesteps if timesteps is None else timesteps
     venv = make_venv(recipe)
     try:
-        with nullcontext() if folder is None else held(folder), _torch_threads(threads):
+        with nullcontext() if folder is None else held(folder), torch_threads(threads):
             model = load_model(folder / MODEL, venv) if resume and folder is not None else _new(recipe, venv, seed)
             session = _Session(model, recipe, about, folder, held_out_episodes, progress)
             session.run(timesteps, wall_seconds, checkpoint_every)
@@ -147,16 +145,6 @@ def _new(recipe: Baseline, venv: VecEnv, seed: int) -> BaseAlgorithm:
 def _random_state(seed: int, timesteps: int) -> int:
     """What all randomness from here on derives from."""
     return int(np.random.SeedSequence((seed, TRAINING, timesteps)).generate_state(1)[0])
-
-
-@contextmanager
-def _torch_threads(threads: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _TimeIsUp(Exception):  # noqa: N818 (no error)
@@ -234,46 +222,19 @@ class _Session(BaseCallback):
 
     def _checkpoint(self) -> None:
         """A held-out evaluation, a row of the log, the model's file."""
-        judged = {"": self.predictor()}
+        judged = self.predictor()
         for env in (*self._recipe.envs, *self._recipe.unseen) if self._episodes else ():
-            result = evaluate_all(judged, env, self._episodes, self._about["seed"], stream=HELD_OUT)[""]
+            result = evaluate_one(judged, env, self._episodes, self._about["seed"], stream=HELD_OUT)
             self._scores[f"held_out/{find_spec(env).name}"] = float(result.score.mean())
         self._rows.append(self._row())
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _write_rows(self._folder / LOG, self._rows)  # first: a row too many is dropped on resume
+            write_rows(self._folder / LOG, self._rows)  # first: a row too many is dropped on resume
             write_model(self._folder / MODEL, self.model, self._about)
 
     def predictor(self) -> Predictor:
         """The model as it is now."""
         return Predictor(self.model, statistics_of(self.model.get_vec_normalize_env()), dict(self._about))
-
-
-class BaselineProgress(_Shown):
-    """A bar over a training, with scores, env-steps per second and the time left: :func:`train_baseline`'s progress.
-
-    Args:
-        console: where to draw; one line a rollout if it is no terminal.
-        what: is trained.
-    """
-
-    def __init__(self, console: Console, what: str) -> None:
-        self._console, self._last = console, (0, 0.0)
-        self._bar = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"),
-            TimeRemainingColumn(), console=console, disable=not console.is_terminal, speed_estimate_period=600,
-        )  # fmt: skip
-        self._task = self._bar.add_task(what, total=1.0, told="")
-
-    def __call__(self, metrics: Metrics) -> None:
-        steps, seconds = metrics["time/env_steps"], metrics["time/wall_seconds"]
-        rate = (steps - self._last[0]) / max(seconds - self._last[1], 1e-9)
-        self._last = steps, seconds
-        told = f"{steps:,} env-steps  {rate:,.0f}/s"
-        told += "".join(f"  {name[9:]} {value:.0f}" for name, value in metrics.items() if name.startswith("held_out/"))
-        self._bar.update(self._task, completed=metrics["fraction"], told=told)
-        if not self._console.is_terminal:
-            self._console.print(told, highlight=False, soft_wrap=True)
 
 
 def _resumable(folder: Path | None, about: dict[str, Any]) -> dict[str, Any]:
@@ -287,18 +248,8 @@ def _resumable(folder: Path | None, about: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _rows(folder: Path | None, timesteps: int) -> list[dict[str, Any]]:
+def _rows(folder: Path | None, timesteps: int) -> list[Mapping[str, Any]]:
     """The log's rows up to a checkpoint."""
     if folder is None or not timesteps or not (folder / LOG).exists():
         return []
-    with (folder / LOG).open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if int(row["time/timesteps"]) <= timesteps]
-
-
-def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
-    writer.writeheader()
-    writer.writerows(rows)
-    with written_aside(path) as file:
-        file.write(text.getvalue().encode())
+    return [row for row in read_rows(folder / LOG) if int(row["time/timesteps"]) <= timesteps]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checkpoint import RUN, save, save_policy, written_aside
+from .checkpoint import RUN, save, save_policy
+from .logs import read_rows, write_rows
 from .optimizers.base import Copies
 from .task import HELD_OUT
 
@@ -114,24 +113,17 @@ class CSVWriter:
 
     def __init__(self, path: Path, generation: int) -> None:
         self.path = path
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[Mapping[str, Any]] = []
         if generation and path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                self._rows = [row for row in csv.DictReader(file) if int(row["generation"]) < generation]
+            self._rows = [row for row in read_rows(path) if int(row["generation"]) < generation]
 
     def __call__(self, run: Run) -> None:
         self._rows.append(run.metrics)
-        columns = list(dict.fromkeys(name for row in self._rows for name in row))
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, columns)
-        writer.writeheader()
-        with written_aside(self.path) as file:
-            writer.writerows(self._rows)
-            file.write(text.getvalue().encode())
+        write_rows(self.path, self._rows)
 
 
 class TensorBoard:
-    """Writes every metric to TensorBoard event files in the run's folder (or ``folder``)."""
+    """Writes every metric to TensorBoard event files in ``folder``."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         try:

@@ -19,7 +19,7 @@ from .evaluation import METRES, Evaluation
 from .policy import HebbianPolicy
 from .pretrained import pretrained_path
 from .registration import find_spec
-from .sb3_evaluation import Predicting, evaluate_all
+from .sb3_evaluation import Predicting, evaluate_one
 
 # 97.5% quantiles of Student's t for 1, 2, 3 ... degrees of freedom
 T_QUANTILES = (
@@ -69,8 +69,8 @@ def load_contender(where: str | Path, name: str | None = None) -> Contender:
     counts, curve = (math.nan, math.nan), None
     if not path.exists() and not path.suffix:
         path = pretrained_path(str(where))
-        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        counts = card["env_steps"], 3600 * card["hours"]
+        whole = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["run"]
+        counts = whole["env_steps"], 3600 * whole["hours"]
     elif path.name == "policy.npz" and (curve := _curve(path.parent)):
         counts = curve.env_steps[-1], curve.wall_seconds[-1]
     policy = HebbianPolicy.load(path)
@@ -218,7 +218,7 @@ def compare(
     seed: int = 1,
     done: Callable[[], None] = lambda: None,
 ) -> Comparison:
-    """All contenders on all bodies, by :func:`~hebbian_gym.sb3_evaluation.evaluate_all`: everyone has the same resets.
+    """All contenders on all bodies, by :func:`~hebbian_gym.sb3_evaluation.evaluate_one`: everyone has the same resets.
 
     Args:
         contenders: several of one name are training seeds of one method.
@@ -239,9 +239,7 @@ def compare(
         raise ValueError("a comparison needs at least one contender and one body")
     runs = []
     for each in contenders:
-        results = {
-            name: evaluate_all({"": each.policy}, body, episodes, seed, done=done)[""] for name, body in bodies.items()
-        }
+        results = {name: evaluate_one(each.policy, body, episodes, seed, done=done) for name, body in bodies.items()}
         runs.append(Judged(each.name, each.env_steps, each.wall_seconds, results, each.curve))
     names = tuple(bodies)
     return Comparison(names[: len(seen)], names[len(seen) :], episodes, seed, tuple(runs))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .logs import read_rows
+from .palette import SERIES
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = ("#1f4e79", "#c8553d", "#5b8c5a", "#8a6fae", "#b8860b", "#555555")
 # What a training spends: its name on an axis, and how much of it is one unit there
 UNITS = {"env_steps": ("env-steps (millions)", 1e6), "wall_seconds": ("wall time (hours)", 3600.0)}
 
@@ -51,8 +52,7 @@ def read_curve(run_dir: str | Path) -> Curve:
     Raises:
         ValueError: if the log is empty.
     """
-    with (Path(run_dir) / "log.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(Path(run_dir) / "log.csv")
     if not rows:
         raise ValueError(f"the log of {run_dir} is empty")
     names = [name for name in rows[0] if name.startswith(("time/", "held_out/"))]
@@ -85,7 +85,7 @@ def plot_curves(
     """
     from matplotlib.ticker import LogLocator, NullFormatter  # an extra, which whoever has axes has
 
-    colours = colours or dict(zip(curves, cycle(COLOURS), strict=False))
+    colours = colours or dict(zip(curves, cycle(SERIES), strict=False))
     for name, seeds in curves.items():
         label = name
         for curve in (each for each in seeds if set(bodies) <= each.scores.keys()):

@@ -22,13 +22,11 @@ import heapq
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
 GIGABIT = 1e9 / 8  # bytes/s
 DRAWS = 8  # generations that a prediction is the mean of
-CHECKPOINT_EVERY = 1  # generations, as train() does by default
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +74,8 @@ class Prediction:
         ask_tell: s.
         broadcast: what the population's way to the workers adds, s.
         evaluation: s.
-        checkpoint: its share in a generation, s.
+        checkpoint: one in each generation, s.
         speed_up: against one worker on one core.
-        efficiency: speed_up / workers.
         limit: what takes longest: "workers" (more of them would help), "cores", "longest candidate" (its end is waited
             for), "master", "ask and tell", "network" or "checkpoint".
     """
@@ -89,20 +86,7 @@ class Prediction:
     evaluation: float
     checkpoint: float
     speed_up: float
-    efficiency: float
     limit: str
-
-
-class Limits(NamedTuple):
-    """Numbers of workers beyond which another is of no use.
-
-    Attributes:
-        master: it is busy all the time.
-        candidates: each worker has but one.
-    """
-
-    master: float
-    candidates: int
 
 
 def simulate(durations: Iterable[float], workers: int, dispatch: float = 0.0, broadcast: float = 0.0) -> float:
@@ -155,28 +139,27 @@ def predict(
     shared = (lives * max(1.0, workers / cores)).tolist()
     evaluation = statistics.fmean(simulate(draw, workers, dispatch) for draw in shared)
     sent = statistics.fmean(simulate(draw, workers, dispatch, send) for draw in shared)
-    checkpoint = costs.checkpoint / CHECKPOINT_EVERY
-    seconds = costs.ask_tell + network + sent + checkpoint
+    seconds = costs.ask_tell + network + sent + costs.checkpoint
     work = float(lives.sum(axis=1).mean())
-    speed_up = (work + costs.ask_tell + checkpoint) / seconds
+    speed_up = (work + costs.ask_tell + costs.checkpoint) / seconds
     least = {  # what each of them needs, if nothing else did
         "workers" if workers <= cores else "cores": work / min(workers, cores),
         "longest candidate": float(lives.max(axis=1).mean()),
         "master": population * dispatch + min(workers, population) * send,
         "ask and tell": costs.ask_tell,
         "network": network,
-        "checkpoint": checkpoint,
+        "checkpoint": costs.checkpoint,
     }
     return Prediction(
-        seconds, costs.ask_tell, network + sent - evaluation, evaluation, checkpoint,
-        speed_up, speed_up / workers, max(least, key=lambda name: least[name]),
+        seconds, costs.ask_tell, network + sent - evaluation, evaluation, costs.checkpoint,
+        speed_up, max(least, key=lambda name: least[name]),
     )  # fmt: skip
 
 
-def master_limit(costs: Costs, population: int) -> Limits:
-    """How many workers keep the master busy all the time, and how many have a candidate at all.
+def master_limit(costs: Costs) -> float:
+    """How many workers keep the master busy all the time.
 
     While one candidate lives, the master serves ``duration / dispatch`` others, so that with as many workers, on the
     mean, somebody is always waiting for it.
     """
-    return Limits(float(costs.durations.mean()) / costs.dispatch, population)
+    return float(costs.durations.mean()) / costs.dispatch

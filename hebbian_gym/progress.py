@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
@@ -72,6 +72,35 @@ class TrainingProgress(_Shown):
             self._task, completed=generation * self._population, fitness=fitness,
             generation=min(generation + 1, run.generations),
         )  # fmt: skip
+
+
+class BaselineProgress(_Shown):
+    """A bar over a baseline's training, with scores, env-steps per second and the time left.
+
+    It is the ``progress`` of :func:`~hebbian_gym.baselines.train_baseline`.
+
+    Args:
+        console: where to draw; one line a rollout if it is no terminal.
+        what: is trained.
+    """
+
+    def __init__(self, console: Console, what: str) -> None:
+        self._console, self._last = console, (0, 0.0)
+        self._bar = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"),
+            TimeRemainingColumn(), console=console, disable=not console.is_terminal, speed_estimate_period=600,
+        )  # fmt: skip
+        self._task = self._bar.add_task(what, total=1.0, told="")
+
+    def __call__(self, metrics: dict[str, Any]) -> None:
+        steps, seconds = metrics["time/env_steps"], metrics["time/wall_seconds"]
+        rate = (steps - self._last[0]) / max(seconds - self._last[1], 1e-9)
+        self._last = steps, seconds
+        told = f"{steps:,} env-steps  {rate:,.0f}/s"
+        told += "".join(f"  {name[9:]} {value:.0f}" for name, value in metrics.items() if name.startswith("held_out/"))
+        self._bar.update(self._task, completed=metrics["fraction"], told=told)
+        if not self._console.is_terminal:
+            self._console.print(told, highlight=False, soft_wrap=True)
 
 
 def _short(value: float) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -10,9 +11,9 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from .evaluation import Evaluation
-from .optimizers.base import Copies
+from .registration import find_spec
 from .spaces import check_spaces
-from .task import EVALUATION, Task
+from .task import EVALUATION, lifetime_seeds
 
 try:
     from stable_baselines3.common.evaluation import evaluate_policy
@@ -71,54 +72,49 @@ class _Born:
         return predicted
 
 
-def evaluate_all(
-    policies: Mapping[str, Predicting],
+def evaluate_one(
+    policy: Predicting,
     env: str | EnvSpec,
     episodes: int = 100,
     seed: int = 1,
     *,
     stream: int = EVALUATION,
     done: Callable[[], None] = lambda: None,
-) -> dict[str, Evaluation]:
-    """Many episodes of several policies on one body, by SB3's ``evaluate_policy``, acting deterministically.
+) -> Evaluation:
+    """Many episodes of a policy on one body, by SB3's ``evaluate_policy``, acting deterministically.
 
     Resets, and births of whoever is born, are those of :func:`hebbian_gym.evaluate` with the same ``seed``: a
     HebbianPolicy has the very lifetimes that it has there. Scores are sums of raw rewards, without early stop.
 
     Args:
-        policies: by name. Those with a ``reset`` are reset.
+        policy: one with a ``reset`` is reset.
         env: an ID or an EnvSpec.
-        episodes: of each policy.
+        episodes: how many.
         seed: of resets and births; training never uses these, whatever its own seed.
         stream: which of the streams of seeds.
         done: called after each episode.
 
     Returns:
-        For each name an evaluation whose arrays have shape (episodes,).
+        An evaluation whose arrays have shape (episodes,).
 
     Raises:
         ValueError: if a network does not fit the environment.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be 1 or more, not {episodes}")
-    task, copies = Task([env], births="candidate", seed=seed), Copies(np.zeros(0, np.float32), episodes)
-    seeds = np.concatenate([task.seeds(stream, 0, copies, i) for i in range(episodes)]).reshape(episodes, 2)
-    resets, births = seeds.T.tolist()
+    resets, births = zip(*lifetime_seeds(seed, episodes, stream), strict=True)
 
     def after_step(local: dict[str, Any], _: dict[str, Any]) -> None:
         if local["done"]:
             done()
 
-    results = {}
-    for name, policy in policies.items():
-        body = gym.make(task.specs[0], disable_env_checker=True, **getattr(policy, "env_kwargs", {}))
+    spec = find_spec(env)
+    with closing(gym.make(spec, disable_env_checker=True, **getattr(policy, "env_kwargs", {}))) as body:
         if (architecture := getattr(policy, "architecture", None)) is not None:
-            check_spaces(architecture, body.observation_space, body.action_space, task.specs[0].id)
+            check_spaces(architecture, body.observation_space, body.action_space, spec.id)
         inner = _InOrder(body, resets)
         agent = _Born(policy, births) if hasattr(policy, "reset") else policy
-        venv = DummyVecEnv([lambda env=inner: Monitor(env)])  # type: ignore[misc]
+        venv = DummyVecEnv([lambda: Monitor(inner)])  # it has nothing to close but the body
         told = evaluate_policy(agent, venv, episodes, callback=after_step, return_episode_rewards=True)
-        venv.close()
-        score, steps = np.array(inner.scores[:episodes]), np.array(told[1])
-        results[name] = Evaluation(score, score, np.array(inner.distances[:episodes]), steps)
-    return results
+    score, steps = np.array(inner.scores[:episodes]), np.array(told[1])
+    return Evaluation(score, score, np.array(inner.distances[:episodes]), steps)

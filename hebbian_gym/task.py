@@ -99,11 +99,11 @@ def _written(spec: EnvSpec) -> EnvSpec:
     return spec
 
 
-def lifetime_seeds(seed: int, count: int = 1) -> list[tuple[int, int]]:
+def lifetime_seeds(seed: int, count: int = 1, stream: int = EVALUATION) -> list[tuple[int, int]]:
     """Seeds of the resets and births that :func:`~hebbian_gym.evaluate` gives to its first lifetimes.
 
     The two of a lifetime are different, as they should be: an environment and a network that are made from one number
     draw the same random numbers.
     """
-    sequences = (np.random.SeedSequence((seed, EVALUATION, 0, index)) for index in range(count))
+    sequences = (np.random.SeedSequence((seed, stream, 0, index)) for index in range(count))
     return [(int(reset), int(birth)) for reset, birth in (sequence.generate_state(2) for sequence in sequences)]

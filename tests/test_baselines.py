@@ -23,6 +23,7 @@ from scipy import stats
 from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from typer.testing import CliRunner
 
 import hebbian_gym as hg
 from hebbian_gym.analysis.comparison import plot_comparison
@@ -36,6 +37,7 @@ from hebbian_gym.baselines import (
     make_venv,
     train_baseline,
 )
+from hebbian_gym.cli import app
 from hebbian_gym.comparison import (
     Comparison,
     Contender,
@@ -47,7 +49,7 @@ from hebbian_gym.comparison import (
 )
 from hebbian_gym.curves import Curve, plot_curves, read_curve
 from hebbian_gym.evaluation import Evaluation
-from hebbian_gym.sb3_evaluation import evaluate_all
+from hebbian_gym.sb3_evaluation import evaluate_one
 from hebbian_gym.task import EVALUATION, HELD_OUT
 
 LENGTH = 20
@@ -248,8 +250,8 @@ def test_training_learns():
     recipe = dataclasses.replace(TINY, hyperparameters=options)
     newborn = train(baseline=recipe, timesteps=1)  # its learning rate is 0 when the first rollout is over
     trained = train(baseline=recipe, timesteps=6_000, checkpoint_every=10_000)
-    scores = evaluate_all({"newborn": newborn, "trained": trained}, "Push-v0", episodes=50)
-    assert scores["trained"].score.mean() > scores["newborn"].score.mean() + 15
+    before, after = (evaluate_one(each, "Push-v0", episodes=50).score.mean() for each in (newborn, trained))
+    assert after > before + 15
 
 
 def test_time_that_is_up_ends_a_run_after_a_rollout(tmp_path):
@@ -291,7 +293,7 @@ def test_the_log_has_raw_scores_on_every_body_from_resets_of_their_own(tmp_path)
     predictor = train(tmp_path, recipe, seed=3)
     (*_, last) = rows(tmp_path)
     for body in ("Push", "PushWindy"):
-        again = evaluate_all({"": predictor}, f"{body}-v0", 2, seed=3, stream=HELD_OUT)[""]
+        again = evaluate_one(predictor, f"{body}-v0", 2, seed=3, stream=HELD_OUT)
         assert float(last[f"held_out/{body}"]) == again.score.mean()
         np.testing.assert_allclose(again.distance, 2 * again.score, rtol=1e-5)  # scale is 1: of training only
 
@@ -374,7 +376,7 @@ def test_everybody_has_the_same_resets_and_they_are_evaluates_own():
     found = []
     for policy in policies().values():
         Push.seeds.clear()
-        evaluate_all({"": policy}, "PushWindy-v0", episodes=4, seed=5)
+        evaluate_one(policy, "PushWindy-v0", episodes=4, seed=5)
         found.append(list(Push.seeds))
     Push.seeds.clear()
     hg.evaluate(policies()["plastic"], "PushWindy-v0", episodes=4, seed=5)
@@ -389,7 +391,7 @@ def test_everybody_has_the_same_resets_and_they_are_evaluates_own():
 def test_a_policy_has_the_lifetimes_that_evaluate_gives_it(name, env):
     kind = {"plastic": hg.HebbianPolicy, "static": hg.StaticPolicy}[name]
     policy = kind.for_env(env, hidden=(4,), seed=1)
-    ours, theirs = evaluate_all({name: policy}, env, 5, seed=2)[name], hg.evaluate(policy, env, 5, seed=2)
+    ours, theirs = evaluate_one(policy, env, 5, seed=2), hg.evaluate(policy, env, 5, seed=2)
     np.testing.assert_array_equal(ours.steps, theirs.steps)
     np.testing.assert_array_equal(ours.score, theirs.score)
     np.testing.assert_array_equal(ours.distance, theirs.distance)
@@ -398,14 +400,14 @@ def test_a_policy_has_the_lifetimes_that_evaluate_gives_it(name, env):
 
 def test_the_walker_has_the_distance_that_evaluate_gives_it():
     policy, body = hg.load_pretrained("ant-hebbian"), "AntDamagedLeftFront-v0"
-    ours, theirs = evaluate_all({"": policy}, body, 1)[""], hg.evaluate(policy, body, 1)
+    ours, theirs = evaluate_one(policy, body, 1), hg.evaluate(policy, body, 1)
     np.testing.assert_array_equal(ours.distance, theirs.distance)
     np.testing.assert_array_equal(ours.score, theirs.score)
 
 
 def test_scores_are_those_of_a_loop_written_out():
     predictor = train(timesteps=64)
-    result = evaluate_all({"": predictor}, "Push-v0", episodes=3, seed=9)[""]
+    result = evaluate_one(predictor, "Push-v0", episodes=3, seed=9)
     env, scores = gym.make("Push-v0"), []
     for episode in range(3):
         seed = np.random.SeedSequence((9, EVALUATION, 0, episode)).generate_state(2)[0]
@@ -431,7 +433,7 @@ def test_normalisation_is_stable_baselines3s_and_is_frozen():
     predictor = train(timesteps=64)
     before = {name: value.copy() for name, value in predictor.statistics.items()}
     assert before["obs_rms/count"] > 64
-    ours = evaluate_all({"": predictor}, "PushWindy-v0", episodes=1, seed=4)[""]
+    ours = evaluate_one(predictor, "PushWindy-v0", episodes=1, seed=4)
     assert_same(predictor.statistics, before)
     venv = frozen(predictor, DummyVecEnv([lambda: gym.make("PushWindy-v0")]))
     venv.seed(int(np.random.SeedSequence((4, EVALUATION, 0, 0)).generate_state(2)[0]))
@@ -457,13 +459,31 @@ def test_without_normalisation_observations_stay_as_they_are():
 
 def test_an_evaluation_has_an_episode_at_least():
     with pytest.raises(ValueError, match="episodes must be 1 or more, not 0"):
-        evaluate_all({}, "Push-v0", episodes=0)
+        evaluate_one(policies()["plastic"], "Push-v0", episodes=0)
 
 
 def test_each_episode_is_told():
     told = []
-    evaluate_all(policies(), "Push-v0", episodes=3, done=lambda: told.append(1))
-    assert len(told) == 9
+    evaluate_one(policies()["plastic"], "Push-v0", episodes=3, done=lambda: told.append(1))
+    assert len(told) == 3
+
+
+class Fails:
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("policy", "error"),
+    [(Fails(), ZeroDivisionError), (hg.HebbianPolicy.for_env("CartPole-v1", hidden=(2,)), ValueError)],
+    ids=["of a policy that fails", "of a network that does not fit"],
+)
+def test_the_body_is_closed(policy, error, monkeypatch):
+    closed = []
+    monkeypatch.setattr(Push, "close", lambda self: closed.append(self))
+    with pytest.raises(error):
+        evaluate_one(policy, "Push-v0", 1)
+    assert len(closed) == 1
 
 
 # Comparisons
@@ -568,6 +588,13 @@ def test_a_ready_evolved_policy_knows_what_its_training_took():
         load_contender("nobody")
 
 
+@pytest.mark.parametrize("name", ["car-hebbian", "car-static"])  # their runs have not gone on since
+def test_by_its_name_or_by_its_run_a_training_took_the_same(name):
+    ready, run = load_contender(name), load_contender(Path(__file__).parents[1] / "runs" / name)
+    assert ready.env_steps == run.env_steps
+    assert ready.wall_seconds == pytest.approx(run.wall_seconds, abs=18)  # a card has hundredths of hours
+
+
 def test_an_empty_comparison_and_bodies_of_one_name_are_refused():
     contender = Contender("", hg.HebbianPolicy.for_env("Push-v0"))
     with pytest.raises(ValueError, match="at least one contender and one body"):
@@ -632,6 +659,40 @@ def test_progress_is_a_line_a_rollout_where_there_is_no_terminal(tmp_path):
     assert "PushWindy" in lines[-1]
 
 
+def command(*arguments):
+    return CliRunner().invoke(app, ["baseline", *map(str, arguments)])
+
+
+def test_by_command_a_run_goes_on_with_the_recipe_and_the_seed_it_began_with(tmp_path, monkeypatch):
+    monkeypatch.setitem(BASELINES, "tiny", TINY)
+    assert command("tiny", "--seed", 3, "--timesteps", 64, "--run-dir", tmp_path / "run").exit_code == 0
+    monkeypatch.setitem(BASELINES, "tiny", RECURRENT)  # another by now
+    told = command("--resume", tmp_path / "run", "--timesteps", 128)
+    assert told.exit_code == 0, told.exception
+    assert str(tmp_path / "run" / "model.zip") in told.output.replace("\n", "")
+    found = load_baseline(tmp_path / "run")
+    assert {key: found.about[key] for key in ("name", "seed", "timesteps")} == {
+        "name": "tiny", "seed": 3, "timesteps": 128,
+    }  # fmt: skip
+    assert found.about["baseline"] == TINY.to_json()
+    train(tmp_path / "script", TINY, seed=3, timesteps=64)
+    assert_same(learned(found), learned(train(tmp_path / "script", TINY, seed=3, timesteps=128, resume=True)))
+
+
+def test_by_command_a_resume_takes_no_other_settings(tmp_path):
+    train(tmp_path, timesteps=ROLLOUT)
+    before = (tmp_path / "model.zip").read_bytes()
+    told = command("ant-ppo", "--seed", 0, "--run-dir", "elsewhere", "--resume", tmp_path)
+    assert str(told.exception).endswith("the settings it began with: leave out NAME, --run-dir, --seed")
+    assert (tmp_path / "model.zip").read_bytes() == before
+
+
+def test_by_command_hours_end_a_run(tmp_path, monkeypatch):
+    monkeypatch.setitem(BASELINES, "tiny", TINY)
+    assert command("tiny", "--hours", 1e-9, "--run-dir", tmp_path).exit_code == 0
+    assert load_baseline(tmp_path).about["timesteps"] == ROLLOUT
+
+
 def test_the_example_prints_both_on_seen_and_unseen_bodies(capsys, monkeypatch):
     monkeypatch.setitem(BASELINES, "ant-ppo", shrunk(BASELINES["ant-ppo"]))
     monkeypatch.setenv("COLUMNS", "120")
@@ -685,4 +746,4 @@ def test_a_model_of_ones_own_is_compared_in_python_and_its_file_says_so(tmp_path
 
 def test_a_network_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="choose an environment of the shape that it was made for"):
-        evaluate_all({"walker": hg.load_pretrained("ant-hebbian")}, "Push-v0", 1)
+        evaluate_one(hg.load_pretrained("ant-hebbian"), "Push-v0", 1)

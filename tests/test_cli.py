@@ -12,6 +12,7 @@ import time
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import hebbian_gym
@@ -52,23 +53,7 @@ def evolved(tmp_path_factory):
     return folder
 
 
-COMMANDS = (
-    "train",
-    "evaluate",
-    "record",
-    "bench",
-    "demo",
-    "envs",
-    "presets",
-    "optimizers",
-    "reproduce",
-    "plan",
-    "compare",
-    "baseline",
-)
-
-
-@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+@pytest.mark.parametrize("command", [[], *([name] for name in get_command(app).commands)])
 def test_help_says_what_a_command_does(command):
     shown = CliRunner().invoke(app, [*command, "--help"])
     assert shown.exit_code == 0
@@ -212,6 +197,8 @@ def test_the_car_is_evolved_from_pixels_scored_and_filmed(tmp_path):
         (["train", "--preset", "hebbian"], "name one with --env"),
         (["train", "--preset", "ant-static", "--env", "CartPole-v1", "--workers", "1"], "early_stop"),
         (["train", "--resume", "nowhere"], "holds no run that can be resumed"),
+        (["baseline", "--resume", "nowhere"], "there is no file nowhere/model.zip"),
+        (["baseline", "ant-ppo", "--resume", "nowhere"], "goes on with the settings it began with: leave out NAME"),
         (["train", "--env", "CartPole-v1", "--population", "3"], "must be even"),
         (["train", "--env", "CartPole-v1", "--optimizer", "nope"], "unknown optimizer 'nope': choose from openai-es"),
         (["train", "--env", "CartPole-v1", "--optimizer-kwargs", "[1]"], "must be a JSON object"),

@@ -40,6 +40,9 @@ def test_a_card_is_complete_and_its_text_is_made_of_its_data(name):
     assert told["episodes"] == 100
     assert told["generation"] > 0
     assert told["env_steps"] > told["generation"] * told["config"]["preset"]["optimizer"]["population_size"]
+    assert told["run"]["generations"] >= told["generation"]
+    assert told["run"]["env_steps"] >= told["env_steps"]
+    assert told["run"]["hours"] >= told["hours"]
     assert told["scores"]
     assert all(math.isfinite(score["mean"]) and score["sd"] > 0 for score in told["scores"])
     assert (FOLDER / f"{name}.md").read_text(encoding="utf-8") == as_markdown(told)
@@ -72,7 +75,7 @@ def test_publishing_scores_a_run_on_bodies_that_evolution_did_not_see(tmp_path, 
     told = publish(run, "walker", workers=1, folder=tmp_path)
     assert (told["generation"], told["env_steps"], told["hours"]) == (2, 20, 1.0)
     assert [point["fitness"] for point in told["curve"]] == [1.0, 2.0, 9.0]
-    assert told["run"] == {"generations": 3, "env_steps": 99}
+    assert told["run"] == {"generations": 3, "env_steps": 99, "hours": 2.0}
     seen = {score["env"]: score["seen"] for score in told["scores"]}
     assert len(seen) == 6
     assert [env for env in seen if seen[env]] == ["AntUndamaged-v0"]

@@ -30,7 +30,8 @@ def _cars() -> Iterator[tuple[gym.Env[Any, Any], gym.Env[Any, Any]]]:
         import cv2
     except ImportError as error:
         raise DependencyNotInstalled(
-            f'the pictures of {PEER} are resized by opencv, which is not installed: pip install "hebbian-gym[car]"'
+            f"the pictures of {PEER} are resized by opencv, which is not installed: "
+            'pip install "hebbian-gym[car]" opencv-python-headless'
         ) from error
     ours = gym.make(CAR, disable_env_checker=True)
     with closing(ours), closing(gym.make(PEER, disable_env_checker=True)) as peer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -13,29 +14,45 @@ from .common import Json, Seed, app, console, write_json
 @app.command()
 def baseline(
     name: Annotated[str | None, typer.Argument(help="Which; without a name they are listed.")] = None,
-    timesteps: Annotated[int | None, typer.Option(help="In all; default the recipe's.", min=1)] = None,
-    hours: Annotated[float, typer.Option(help="Stop after so much wall time, resumed sessions included.")] = 1e6,
+    timesteps: Annotated[
+        int | None, typer.Option(help="In all, those before a resume included; default the recipe's.", min=1)
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option(help="Stop after so much wall time, resumed sessions included.")
+    ] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Folder for the model and its log.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
-    seed: Seed = 0,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
+    seed: Annotated[int | None, typer.Option(help="All randomness derives from it. Default: 0.", min=0)] = None,
 ) -> None:
     """Train PPO or RecurrentPPO on our environments, by the settings that RL Zoo tuned.
 
-    Ctrl-C loses what came after the last checkpoint; --resume goes on from there.
+    Ctrl-C loses what came after the last checkpoint; --resume DIR goes on from there.
     """
-    from ..baselines import BASELINES, BaselineProgress, train_baseline
+    from ..baseline_files import LOG, MODEL, read_model
+    from ..baselines import BASELINES, Baseline, BaselineProgress, train_baseline
 
-    if name is None:
-        for each, recipe in BASELINES.items():
-            console.print(f"[bold]{each}[/bold]: {recipe.algorithm} on {', '.join(recipe.envs)}; "
-                          f"{recipe.timesteps:,} time steps", highlight=False)  # fmt: skip
+    recipe: str | Baseline
+    if resume is not None:
+        told = {"NAME": name, "--run-dir": run_dir, "--seed": seed}
+        if given := [option for option, value in told.items() if value is not None]:
+            raise ValueError(f"a run goes on with the settings it began with: leave out {', '.join(given)}")
+        about = read_model(resume / MODEL)[0]
+        name, recipe, seed, folder = about["name"], Baseline(**about["baseline"]), about["seed"], resume
+    elif name is not None:
+        recipe, seed = name, seed or 0
+        folder = run_dir or Path("runs") / f"{name}-{seed}"
+    else:
+        for each, known in BASELINES.items():
+            console.print(f"[bold]{each}[/bold]: {known.algorithm} on {', '.join(known.envs)}; "
+                          f"{known.timesteps:,} time steps", highlight=False)  # fmt: skip
         return
-    folder = run_dir or Path("runs") / f"{name}-{seed}"
+    seconds = math.inf if hours is None else 3600 * hours
     with BaselineProgress(console, name) as progress:
         train_baseline(
-            name, timesteps, wall_seconds=3600 * hours, seed=seed, run_dir=folder, resume=resume, progress=progress
-        )
-    console.print(f"{folder / 'model.zip'}, {folder / 'log.csv'}", highlight=False)
+            recipe, timesteps, wall_seconds=seconds, seed=seed, run_dir=folder, resume=resume is not None,
+            progress=progress,
+        )  # fmt: skip
+    console.print(f"{folder / MODEL}, {folder / LOG}", highlight=False)
 
 
 @app.command()

@@ -45,8 +45,7 @@ def score_policy(policy: str, bodies: list[EnvSpec], episodes: int, seed: int, w
     import numpy as np
 
     from ..checkpoint import load_policy
-    from ..evaluation import METRES, evaluate
-    from ..presets import Seed as Evolved
+    from ..evaluation import METRES, Individual, evaluate
     from ..progress import Counter
 
     architecture, genome, _ = load_policy(policy_file(policy))
@@ -54,7 +53,7 @@ def score_policy(policy: str, bodies: list[EnvSpec], episodes: int, seed: int, w
     what = f"{episodes} lifetimes on each of {len(bodies)}"
     with Counter(console, what, episodes * len(bodies), "lifetimes") as count:
         for body in bodies:
-            results[body.id] = evaluate(Evolved(architecture, genome), body, episodes, seed, workers, done=count)
+            results[body.id] = evaluate(Individual(architecture, genome), body, episodes, seed, workers, done=count)
     table = Table(title=f"{policy}: mean +- sd over {episodes} lifetimes", title_justify="left")
     for name in ("environment", "score", "distance (progress)", "distance (m)", "steps"):
         table.add_column(name, overflow="fold")

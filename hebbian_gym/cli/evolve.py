@@ -225,9 +225,8 @@ def plan(
         ends = [_duration(end.seconds * scale) for scale in (1, chosen.generations) for end in (first, full)]
         table.add_row(str(count), *ends[:2], " ... ".join(ends[2:]), f"{full.speed_up:.1f}", full.limit)
     console.print(table)
-    limit = master_limit(costs, size)
     console.print(
-        f"The master is busy all the time from about {limit.master:,.0f} workers on, and more than {limit.candidates} "
+        f"The master is busy all the time from about {master_limit(costs):,.0f} workers on, and more than {size} "
         "have no candidate.", highlight=False,
     )  # fmt: skip
     if costs.wait > 1.5:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .common import CORES, Json, Seed, Workers, app, console, write_json
+from .common import CORES, Json, Workers, app, console, write_json
 from .evolve import evolve
 
 
@@ -33,23 +33,27 @@ def envs(json_file: Json = None) -> None:
 @app.command()
 def reproduce(
     name: Annotated[str | None, typer.Argument(help="Which experiment; without a name they are listed.")] = None,
-    budget: Annotated[str, typer.Option(help="quick: minutes; full: what the documents report.")] = "quick",
+    budget: Annotated[str, typer.Option(help="quick: minutes; full: more seeds, lifetimes, generations.")] = "quick",
     out: Annotated[Path, typer.Option(help="Folder for the picture and its data.")] = Path("runs/reproduce"),
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="All randomness derives from it. Default: that of the documents.", min=0)
+    ] = None,
     workers: Workers = CORES,
 ) -> None:
     """Run an experiment: a picture, the data behind it, and what it came to."""
-    from ..experiments import EXPERIMENTS, Settings, reproduce
+    from ..experiments import EXPERIMENTS, Settings, find_experiment, reproduce
     from ..progress import Fraction
 
     if name is None:
         for each, experiment in EXPERIMENTS.items():
             console.print(f"[bold]{each}[/bold]: {experiment.about}", highlight=False)
         return
+    if seed is None:
+        seed = find_experiment(name).seed
     with Fraction(console, name) as progress:
         outcome = reproduce(name, out, Settings(budget, workers, seed, progress))
     if budget == "quick":
-        console.print("budget quick: fewer seeds and generations than the documents report")
+        console.print("budget quick; --budget full lives or evolves more, where there is more to do")
     for sentence in outcome.summary:
         console.print(sentence, highlight=False)
     console.print(f"{out / name}.png, {out / name}.json", highlight=False)
@@ -75,7 +79,7 @@ def demo(
     run_dir: Annotated[Path, typer.Option(help="Folder for the run, the table and the pictures.")] = Path("runs/demo"),
     workers: Workers = CORES,
 ) -> None:
-    """The main job in a few minutes: evolve, then walk on a body never seen.
+    """The main job in a few minutes: evolve, then try it on a body never seen.
 
     Evolves learning rules on the whole ant and on the one with a short right front leg, then lets the result live on
     those and on the ant with a short left front leg, next to a rule that has not evolved.
