@@ -12,7 +12,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' Makefile
 
-demo: .venv/.demo ## evolve a walker and watch it walk on bodies it never had; results in runs/demo
+demo: .venv/.demo ## evolve a walker, try it on a body it never had, draw and film; results in runs/demo
 	$(BIN)/hebbian-gym demo --run-dir runs/demo $(ARGS)
 
 test: .venv/.dev ## all tests, on two cores

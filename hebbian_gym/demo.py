@@ -31,7 +31,7 @@ READY = "ant-hebbian"  # of the same architecture, evolved for hours
 
 BODIES = {"AntUndamaged-v0": "undamaged, seen", "AntDamagedRightFront-v0": "right front leg short, seen",
           UNSEEN_ANT: "left front leg short, UNSEEN"}  # fmt: skip
-WEIGHTS_AT = (-1, 49, 499)
+FILMED, WEIGHTS_AT = "AntDamagedRightFront-v0", (-1, 49, 499)
 PRESET = Preset(
     about="the demo: the paper's strategy with a small population",
     envs=ANT_BODIES,
@@ -62,10 +62,14 @@ def show(console: Console, run_dir: Path, workers: int) -> None:
     console.print(_table(distances))
     data = {name: {body: d.tolist() for body, d in bodies.items()} for name, bodies in distances.items()}
     (run_dir / "table.json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    _draw(console, run_dir, PlasticNetwork(architecture, evolved))
-    console.print(
-        f"in {run_dir}: training.png, weights.png, lifetime.mp4, table.json, policy.npz, log.csv", highlight=False
-    )
+    _draw(run_dir, PlasticNetwork(architecture, evolved))
+    films = {"seen.mp4": (FILMED, "evolved now"), "unseen.mp4": (UNSEEN_ANT, READY)}
+    for name, (body, rule) in films.items():
+        with Counter(console, f"filming {rule} on {body}", 1000, "steps") as count:
+            network = PlasticNetwork(architecture, genomes[rule])
+            film(body, network, run_dir / name, *lifetime_seeds(SEED)[0], count)
+    written = ", ".join(["training.png", "weights.png", *films, "table.json", "policy.npz", "log.csv"])
+    console.print(f"in {run_dir}: {written}", highlight=False)
     console.print(f"go on evolving with  hebbian-gym train --resume {run_dir} --generations 100", highlight=False)
 
 
@@ -84,15 +88,13 @@ def _table(distances: dict[str, dict[str, np.ndarray]]) -> Table:
     return table
 
 
-def _draw(console: Console, run_dir: Path, network: PlasticNetwork) -> None:
+def _draw(run_dir: Path, network: PlasticNetwork) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     plot_training(figure.subplots(), read_log(run_dir / "log.csv"))
     figure.savefig(run_dir / "training.png", dpi=150)
-    with gym.make(ANT_BODIES[1], disable_env_checker=True) as env:
+    with gym.make(FILMED, disable_env_checker=True) as env:
         life = record_lifetime(env, network, *lifetime_seeds(SEED)[0], WEIGHTS_AT)
     title = "one lifetime: the weights organise themselves (ant with a short right front leg)"
     lifetime_figure(life, title).savefig(run_dir / "weights.png", dpi=150)
-    with Counter(console, f"filming {run_dir / 'lifetime.mp4'}", 1000, "steps") as count:
-        film(ANT_BODIES[1], network, run_dir / "lifetime.mp4", *lifetime_seeds(SEED)[0], count)

@@ -277,6 +277,14 @@ class Evolvable(Protocol):
     genome: Array
 
 
+@dataclass
+class Individual:
+    """The least that evolves: an architecture and a genome, without torch."""
+
+    architecture: Architecture
+    genome: Array
+
+
 def check_evolvable(policy: Any) -> None:
     """Refuse what is not all in its architecture and genome, from which evaluators make networks of their own.
 

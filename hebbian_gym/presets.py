@@ -7,8 +7,9 @@ from typing import Any
 
 from gymnasium.envs.registration import EnvSpec
 
-from .architecture import Architecture, Array, architecture_for, random_genome
+from .architecture import Array, architecture_for, random_genome
 from .encoder import Conv
+from .evaluation import Individual
 from .optimizers import Optimizer, get_optimizer, make_optimizer
 from .registration import find_spec
 from .task import Task
@@ -50,7 +51,7 @@ class Preset:
         """Of the environments, with their arguments."""
         return [replace(spec, kwargs={**spec.kwargs, **self.env_kwargs}) for spec in map(find_spec, self.envs)]
 
-    def make(self, seed: int = 0, start: Array | None = None, **optimizer: Any) -> tuple[Seed, Optimizer, Task]:
+    def make(self, seed: int = 0, start: Array | None = None, **optimizer: Any) -> tuple[Individual, Optimizer, Task]:
         """The starting policy, optimiser and task.
 
         Args:
@@ -67,7 +68,7 @@ class Preset:
         random = random_genome(architecture, seed, self.genome_scale)
         genome = random if start is None else architecture.check_genome(start)
         chosen = make_optimizer(self.algorithm, genome, seed, **{**self.optimizer, **optimizer})
-        return Seed(architecture, genome), chosen, Task(self.specs, seed=seed, **self.task)
+        return Individual(architecture, genome), chosen, Task(self.specs, seed=seed, **self.task)
 
     def evolved_by(self, algorithm: str | None, population_size: int | None, options: dict[str, Any]) -> Preset:
         """The same by another optimiser, for which only the population is taken over; or by this one, options changed.
@@ -84,14 +85,6 @@ class Preset:
         return replace(self, algorithm=algorithm, optimizer={**kept, **size, **options})
 
 
-@dataclass
-class Seed:
-    """The least that evolves: an architecture and a genome, without torch."""
-
-    architecture: Architecture
-    genome: Array
-
-
 _OURS: dict[str, Any] = {
     "population_size": 200,
     "sigma": 0.1,
@@ -106,7 +99,7 @@ _PAPER_CAR = {**_PAPER, "population_size": 200}
 _PAPER_EYE: dict[str, Any] = {
     "encoder": (Conv(6, kernel=3, pool=2), Conv(8, kernel=5, stride=2, pool=2))
 }  # to 648 features
-_PAPER_DRIVER: dict[str, Any] = {**_PAPER_EYE, "learn_from": "raw", "normalize": True}
+_PAPER_DRIVER: dict[str, Any] = {**_PAPER_EYE, "learn_from": "raw", "normalize": "max"}
 
 _PAPER_WALKER = Preset(
     about="Najarro & Risi (2020): SGD, ranks, population 500, each candidate its own births",

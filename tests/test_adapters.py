@@ -16,9 +16,9 @@ import pytest
 from hebbian_gym import Task, train
 from hebbian_gym.architecture import architecture_for, random_genome
 from hebbian_gym.checkpoint import load, save
+from hebbian_gym.evaluation import Individual  # a policy without torch
 from hebbian_gym.optimizers.adapters import AskTell, from_cmaes, from_evosax, from_pycma
 from hebbian_gym.optimizers.cma_es import CMAES
-from hebbian_gym.presets import Seed  # a policy without torch
 
 GENES, SIZE, SIGMA = 6, 10, 0.3
 START = np.linspace(-1, 1, GENES)
@@ -308,7 +308,7 @@ def test_a_resumed_run_equals_one_at_a_stretch(make, tmp_path):
     architecture, _ = architecture_for("CartPole-v1", hidden=(2,), rule="A")
 
     def run(folder, generations, **options):
-        policy = Seed(architecture, random_genome(architecture))
+        policy = Individual(architecture, random_genome(architecture))
         optimizer, task = make(1, policy.genome), Task("CartPole-v1")
         settings = {"held_out_every": 3, "held_out_episodes": 2, "checkpoint_every": 2}
         return train(policy, optimizer, task, generations, run_dir=tmp_path / folder, **settings, **options)

@@ -12,9 +12,9 @@ import pytest
 from hebbian_gym import Task, train
 from hebbian_gym.architecture import architecture_for, random_genome
 from hebbian_gym.checkpoint import load, save
+from hebbian_gym.evaluation import Individual  # a policy without torch
 from hebbian_gym.optimizers import GaussianPopulation, GeneticAlgorithm, Genomes
 from hebbian_gym.optimizers.cma_es import CMAES
-from hebbian_gym.presets import Seed  # a policy without torch
 
 VARIANTS = ("separable", "full", "vkd")
 GENES, SIZE = 8, 12
@@ -382,7 +382,7 @@ def test_a_resumed_run_equals_one_at_a_stretch(tmp_path):
     architecture, _ = architecture_for("CartPole-v1", hidden=(2,), rule="A")
 
     def evolve(folder, generations, **options):
-        policy = Seed(architecture, random_genome(architecture))
+        policy = Individual(architecture, random_genome(architecture))
         es = CMAES(policy.genome, 6, seed=options.pop("seed", 1))
         settings = {"held_out_every": 3, "held_out_episodes": 2, "checkpoint_every": 2}
         return train(policy, es, Task("CartPole-v1"), generations, run_dir=tmp_path / folder, **settings, **options)

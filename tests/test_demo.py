@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from hebbian_gym import demo
 from hebbian_gym.cli import app
 
-PICTURES = {"training.png", "weights.png", "lifetime.mp4"}
+PICTURES = {"training.png", "weights.png", "seen.mp4", "unseen.mp4"}
 
 
 def test_the_demo_evolves_tells_and_draws(tmp_path, monkeypatch):

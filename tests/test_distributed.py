@@ -24,9 +24,8 @@ from hebbian_gym import Architecture, Episode, OpenAIES, SerialEvaluator, Task, 
 from hebbian_gym.architecture import random_genome
 from hebbian_gym.cluster import Actor
 from hebbian_gym.distributed import RayEvaluator
-from hebbian_gym.evaluation import make_evaluator
+from hebbian_gym.evaluation import Individual, make_evaluator
 from hebbian_gym.optimizers import Copies, MirroredPopulation
-from hebbian_gym.presets import Seed
 from hebbian_gym.processes import THREAD_VARIABLES, pack, unpack
 
 TESTS = str(Path(__file__).parent)
@@ -170,7 +169,7 @@ def at_work(evaluator, workers=2):
 
 def evolved(evaluator):
     """Metrics of the last generation of a short run."""
-    policy = Seed(CARTPOLE, random_genome(CARTPOLE))
+    policy = Individual(CARTPOLE, random_genome(CARTPOLE))
     task, es = Task("CartPole-v1"), OpenAIES(policy.genome, 4)
     metrics = train(policy, es, task, 3, evaluator=evaluator, held_out_every=1, held_out_episodes=2).metrics
     return {name: value for name, value in metrics.items() if not name.startswith("time/")}, policy.genome.tolist()

@@ -24,9 +24,11 @@ from hebbian_gym import (
     run_episode,
 )
 from hebbian_gym.architecture import architecture_for, random_genome
-from hebbian_gym.evaluation import make_evaluator
+from hebbian_gym.evaluation import (
+    Individual,  # a policy without torch: workers import this module, and must not import torch
+    make_evaluator,
+)
 from hebbian_gym.optimizers import Copies, MirroredPopulation
-from hebbian_gym.presets import Seed  # a policy without torch: workers import this module, and must not import torch
 from hebbian_gym.processes import THREAD_VARIABLES
 from hebbian_gym.task import EVALUATION, HELD_OUT, TRAINING, lifetime_seeds
 
@@ -78,7 +80,7 @@ def population(architecture, size):
 def newborn(env, **options):
     """An un-evolved policy for an environment."""
     architecture, _ = architecture_for(env, hidden=(4,), rule="A", **options)
-    return Seed(architecture, random_genome(architecture))
+    return Individual(architecture, random_genome(architecture))
 
 
 def assert_same(ours, theirs):
@@ -338,7 +340,7 @@ def test_a_task_that_does_not_fit_is_refused_in_one_sentence(task, sentence, wor
 
 def test_evaluate_tells_what_was_lost(caplog):
     mixed = EnvSpec("Moody-v0", entry_point=f"{__name__}:Moody")
-    result = evaluate(Seed(STATIC, np.zeros(0)), mixed, episodes=20)
+    result = evaluate(Individual(STATIC, np.zeros(0)), mixed, episodes=20)
     assert 0 < len(lost(result)) < 10
     assert caplog.messages == [
         f"{len(result.errors)} of 20 lifetimes were lost and do not count: RuntimeError: a bad mood "
@@ -450,13 +452,13 @@ def test_where_there_is_no_progress_distance_is_nan():
 
 
 def test_evaluate_gives_the_same_bits_with_workers():
-    policy = Seed(STATIC, np.zeros(0))
+    policy = Individual(STATIC, np.zeros(0))
     assert_same(evaluate(policy, probe(), episodes=5, workers=2), evaluate(policy, probe(), episodes=5))
 
 
 def test_evaluate_needs_an_episode():
     with pytest.raises(ValueError, match="episode"):
-        evaluate(Seed(STATIC, np.zeros(0)), probe(), episodes=0)
+        evaluate(Individual(STATIC, np.zeros(0)), probe(), episodes=0)
 
 
 def test_an_environment_registered_by_its_class_can_be_evaluated():
@@ -542,7 +544,7 @@ def test_what_is_more_than_its_genome_is_refused():
 
 
 def test_a_body_may_be_an_environment_that_gymnasium_made():
-    policy = Seed(CARTPOLE, np.linspace(-1, 1, 8).astype(np.float32))
+    policy = Individual(CARTPOLE, np.linspace(-1, 1, 8).astype(np.float32))
     with gym.make("CartPole-v1", max_episode_steps=7, render_mode="rgb_array") as env:
         assert Task(env) == Task(gym.make("CartPole-v1", max_episode_steps=7))
         assert Task(env).specs[0].kwargs == gym.spec("CartPole-v1").kwargs
@@ -591,7 +593,7 @@ def test_many_interrupted_calls_are_not_taken_for_workers_that_cannot_begin(monk
 
 
 def test_seeds_of_lifetimes_are_those_of_evaluate():
-    policy = Seed(STATIC, np.zeros(0, np.float32))
+    policy = Individual(STATIC, np.zeros(0, np.float32))
     network = PlasticNetwork(STATIC, policy.genome)
     lived = [run_episode(Probe(), network, *pair) for pair in lifetime_seeds(5, 3)]
     found = evaluate(policy, probe(), 3, seed=5)

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from hebbian_gym.batch import Lifetimes, act_batch, learn_batch
 from hebbian_gym.experiments import (
     EXPERIMENTS,
     Settings,
@@ -186,9 +188,26 @@ class Literal:
             self.weights[:, j] /= np.sqrt((self.weights[:, j] ** 2).sum())
 
 
-def test_sensory_network_is_the_numba_one() -> None:
-    interface = moving_foragers.Interface("tanh")
-    assert PlasticNetwork(interface.sensory, np.zeros(moving_foragers.RULE_GENES, np.float32)).genome.shape == (9,)
+@pytest.mark.parametrize("name", foraging_moving.INTERFACES)
+def test_sensory_network_is_the_numba_one(name: str) -> None:
+    sensory, rng = foraging_moving.INTERFACES[name].sensory, np.random.default_rng(2)
+    rules = rng.uniform(-0.5, 0.5, (3, moving_foragers.RULE_GENES)).astype(np.float32)
+    births = rng.standard_normal((3, *sensory.sizes)).astype(np.float32)
+    networks = [PlasticNetwork(sensory, rule) for rule in rules]
+    for network, birth in zip(networks, births, strict=True):
+        network.reset(0)
+        network.weights[0][:] = birth
+    genes, lives = torch.from_numpy(rules), Lifetimes((torch.from_numpy(births),))
+    for _ in range(10):
+        foods = rng.standard_normal((3, static_foragers.INGREDIENTS)).astype(np.float32)
+        rewards = rng.standard_normal(3).astype(np.float32)
+        values, lives = act_batch(sensory, genes, torch.from_numpy(foods), lives)
+        lives = learn_batch(sensory, genes, lives, torch.from_numpy(rewards))
+        for number, network in enumerate(networks):
+            assert network.act(foods[number]) == pytest.approx(values[number].numpy(), rel=1e-3, abs=1e-4)
+            network.learn(rewards[number])
+            assert network.weights[0] == pytest.approx(lives.weights[0][number].numpy(), abs=1e-4)
+    assert not np.allclose(lives.weights[0], births, atol=0.1)
 
 
 def test_birth_knows_what_the_curriculum_grants() -> None:
@@ -214,6 +233,7 @@ def test_without_plasticity_eta_is_zero(monkeypatch: pytest.MonkeyPatch) -> None
 def test_sign_test() -> None:
     assert foraging_switch._paired([1.0] * 5, [0.0] * 5)["p"] == pytest.approx(1 / 32)
     assert foraging_switch._paired([1.0, 0.0], [0.0, 1.0])["p"] == pytest.approx(3 / 4)
+    assert foraging_switch._paired([1.0, 0.0, 0.5], [0.0, 1.0, 0.5])["p"] == pytest.approx(3 / 4)  # a tie is left out
     assert not foraging_switch._paired([0.0] * 20, [1.0] * 20)["held"]
 
 

@@ -15,7 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from hebbian_gym import Architecture, OpenAIES, ProcessEvaluator, Task, train
 from hebbian_gym.checkpoint import load_policy
-from hebbian_gym.presets import Seed
+from hebbian_gym.evaluation import Individual
 
 ARCHITECTURE = Architecture((1, 1), rule="static", initial_weights="evolved", low=(-3.0,), high=(3.0,))
 SIZE, GENERATIONS = 20, 12
@@ -50,7 +50,7 @@ class Drill(gym.Env):
 def evolve(folder, generations=GENERATIONS, *, workers=1, faults=0.0, resume=False, pace=0.0, **options):
     """A run of a few seconds; ``pace`` slows it down without changing what comes of it."""
     os.environ["DRILL_PACE"] = str(pace)
-    policy = Seed(ARCHITECTURE, np.zeros(1, np.float32))
+    policy = Individual(ARCHITECTURE, np.zeros(1, np.float32))
     es = OpenAIES(policy.genome, SIZE, optimizer="adam", learning_rate=0.1, seed=1)
     spec = EnvSpec("Drill-v0", entry_point=f"{__name__}:Drill", kwargs={"faults": faults})
     return train(

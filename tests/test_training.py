@@ -17,7 +17,9 @@ from hebbian_gym import Architecture, OpenAIES, SerialEvaluator, Task, train
 from hebbian_gym.architecture import random_genome
 from hebbian_gym.callbacks import StopAt, TensorBoard
 from hebbian_gym.checkpoint import load_policy, save_policy
-from hebbian_gym.presets import Seed  # a policy without torch: workers import this module, and torch takes seconds
+from hebbian_gym.evaluation import (
+    Individual,  # a policy without torch: workers import this module, and torch takes seconds
+)
 
 ARCHITECTURE = Architecture((1, 1), rule="static", initial_weights="evolved", low=(-3.0,), high=(3.0,))
 SIZE = 6
@@ -55,7 +57,7 @@ HILL_WITH_A_HOLE = EnvSpec("HillWithAHole-v0", entry_point=f"{__name__}:Hill", k
 
 def evolve(folder, generations, *, optimizer="adam", policy=None, es=None, task=None, **options):
     """A small run: held-out evaluations at generations 3, 6, ... and at the end."""
-    policy = policy or Seed(ARCHITECTURE, random_genome(ARCHITECTURE))
+    policy = policy or Individual(ARCHITECTURE, random_genome(ARCHITECTURE))
     es = es or OpenAIES(policy.genome, SIZE, optimizer=optimizer, seed=1)
     settings = {"held_out_every": HELD_OUT_EVERY, "held_out_episodes": 2, "checkpoint_every": 2}
     return train(policy, es, task or Task(HILL), generations, run_dir=folder, **{**settings, **options})
@@ -171,7 +173,7 @@ OTHER = Architecture((1, 2, 1), rule="static", initial_weights="evolved", low=(-
 @pytest.mark.parametrize(
     ("named", "options"),
     [
-        ("architecture", {"policy": Seed(OTHER, random_genome(OTHER))}),
+        ("architecture", {"policy": Individual(OTHER, random_genome(OTHER))}),
         ("task", {"task": Task(HILL, episodes=2)}),
         ("task", {"task": Task(HILL, seed=5)}),
         ("optimi[sz]er", {"optimizer": "sgd"}),
@@ -483,7 +485,7 @@ def test_a_run_whose_environment_takes_a_tuple_can_be_resumed(tmp_path):
 
 
 def test_numpys_numbers_are_settings_like_pythons(tmp_path):
-    policy = Seed(ARCHITECTURE, random_genome(ARCHITECTURE))
+    policy = Individual(ARCHITECTURE, random_genome(ARCHITECTURE))
     for folder, number, sigma in (("python", int, float), ("numpy", np.int64, np.float64)):
         es = OpenAIES(policy.genome, SIZE, sigma=sigma(0.1), seed=number(1))
         evolve(tmp_path / folder, 2, es=es, task=Task(HILL, seed=number(3)))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..comparison import Comparison, interval, means
-from ..curves import COLOURS, UNITS, plot_curves
+from ..curves import UNITS, plot_curves
+from ..palette import SERIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +28,7 @@ def draw_comparison(figure: Figure, comparison: Comparison) -> None:
         return
     upper, *lower = figure.subplot_mosaic([["final", "final"], list(UNITS)]).values()
     plot_comparison(upper, comparison)
-    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(comparison.methods())}
+    colours = {name: SERIES[number % len(SERIES)] for number, name in enumerate(comparison.methods())}
     for ax, against in zip(lower, UNITS, strict=True):
         plot_curves(ax, curves, comparison.seen_names(), against, colours, comparison.unit)
 
@@ -43,7 +44,7 @@ def plot_comparison(ax: Axes, comparison: Comparison) -> None:
     width = 0.8 / len(methods)
     for number, (name, runs) in enumerate(methods.items()):
         x = np.arange(len(comparison.bodies)) + (number - (len(methods) - 1) / 2) * width
-        colour = COLOURS[number % len(COLOURS)]
+        colour = SERIES[number % len(SERIES)]
         scores = np.array([means(runs, body) for body in comparison.bodies])  # (bodies, training seeds)
         halves = [interval(row) for row in scores] if len(runs) > 1 else None
         ax.errorbar(

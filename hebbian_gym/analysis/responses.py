@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..palette import BLUE, PINK, RED
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DISTURBED, UNDISTURBED, WHEN = "#d55e00", "#0072b2", "#cc79a7"
+DISTURBED, UNDISTURBED, WHEN = RED, BLUE, PINK
 
 
 def moving_mean(values: Any, window: int) -> np.ndarray:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..palette import SERIES
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
 WIDTH = 0.8  # of a group of bars
-PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")  # Okabe and Ito's
 
 
 def plot_scores(
@@ -35,7 +36,7 @@ def plot_scores(
         x = np.arange(len(tasks)) + (number - (len(scores) - 1) / 2) * width
         mean = [float(np.mean(by_task[task])) for task in tasks]
         sd = [float(np.std(by_task[task])) for task in tasks]
-        color = PALETTE[number % len(PALETTE)]
+        color = SERIES[number % len(SERIES)]
         ax.bar(x, mean, 0.9 * width, yerr=sd, capsize=4, color=color, alpha=0.75, label=rule)
         if dots:
             _plot_dots(ax, x, [by_task[task] for task in tasks], width)

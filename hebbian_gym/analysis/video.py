@@ -12,6 +12,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from ..evaluation import make_body
 from ..network import PlasticNetwork
+from ..palette import BLUE
 from ..registration import check_entry, find_spec
 from .lifetime import Lifetime, record_lifetime
 from .plots import colour
@@ -107,6 +108,6 @@ def _strip(rewards: list[float], width: int) -> np.ndarray:
     low, high = min(0.0, float(progress.min())), max(0.0, float(progress.max()))
     x = np.arange(len(progress)) * (width - 1) / max(len(progress), 1000)
     y = STRIP - 4 - (STRIP - 20) * (progress - low) / max(high - low, 1e-9)
-    draw.line(list(zip(x.tolist(), y.tolist(), strict=True)), fill="#1f4e79", width=2)
-    draw.text((4, 2), f"step {len(rewards)}   sum of rewards {progress[-1]:.0f}", fill="black")
+    draw.line(list(zip(x.tolist(), y.tolist(), strict=True)), fill=BLUE, width=2)
+    draw.text((4, 2), f"step {len(rewards)}   sum of rewards {round(float(progress[-1]))}", fill="black")
     return np.asarray(image)

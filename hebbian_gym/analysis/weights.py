@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..palette import BLUE, SERIES
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
     from matplotlib.image import AxesImage
 
 SPAN = 2.5  # root mean squares at the ends of the colours
-PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7")  # Okabe and Ito's, which the colour-blind tell apart
 
 
 def plot_layer(ax: Axes, weights: Any, scale: float) -> AxesImage:
@@ -38,6 +39,23 @@ def plot_layer(ax: Axes, weights: Any, scale: float) -> AxesImage:
     ax.set_xlabel(sides[0] if upright else sides[1])
     ax.set_ylabel(sides[1] if upright else sides[0])
     return image
+
+
+def moment(title: str, weights: Sequence[Any], scale: Sequence[float] | None = None) -> dict[str, Any]:
+    """What :func:`draw_moments` draws, as plain data: weights to three digits, and a scale for each layer.
+
+    Args:
+        title: of the moment.
+        weights: shape (inputs, outputs) for each layer.
+        scale: of each layer; by default its root mean square.
+    """
+    layers = [[[float(f"{weight:.3g}") for weight in row] for row in layer.tolist()] for layer in weights]
+    return {"title": title, "weights": layers, "scale": scale or rms(weights)}
+
+
+def rms(weights: Sequence[Any]) -> list[float]:
+    """The root mean square of each layer."""
+    return [float(np.sqrt(np.mean(np.square(layer, dtype=np.float64)))) for layer in weights]
 
 
 def draw_moments(figure: FigureBase, moments: Sequence[Mapping[str, Any]]) -> None:
@@ -70,7 +88,7 @@ def _width(layer: Any) -> float:
     return 0.5 + float(np.sqrt(min(np.shape(layer)) / 64))
 
 
-def plot_path(ax: Any, coordinates: Any, label: str = "", color: str = PALETTE[0]) -> None:
+def plot_path(ax: Any, coordinates: Any, label: str = "", color: str = BLUE) -> None:
     """The path of the weights through their first three components (Najarro & Risi 2020, figure 5), a star at birth.
 
     Args:
@@ -101,7 +119,7 @@ def plot_coefficients(ax: Axes, distributions: Mapping[str, Mapping[str, Any]]) 
         distributions: for each coefficient "edges" and "density" of a histogram, "mean" and "sd".
     """
     for number, (name, told) in enumerate(distributions.items()):
-        color = PALETTE[number % len(PALETTE)]
+        color = SERIES[number % len(SERIES)]
         edges = np.asarray(told["edges"])
         ax.stairs(told["density"], edges, color=color, linewidth=1.5, label=name)
         x = np.linspace(edges[0], edges[-1], 200)

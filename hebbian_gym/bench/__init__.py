@@ -1,7 +1,7 @@
 """How fast we are, each figure beside a peer's, measured in the same run.
 
 A repetition measures ours, then the peer; the figures are medians over repetitions. What one core does is measured in
-CPU time, so that other programs on the machine disturb it less; what two workers do, in wall time.
+CPU time, so that other programs on the machine disturb it less; what two workers or a disk do, in wall time.
 """
 
 from __future__ import annotations

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from math import comb
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from ..threads import torch_threads
 from . import Settings
 
 if TYPE_CHECKING:
@@ -16,9 +18,6 @@ if TYPE_CHECKING:
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-
-# For pictures: colours of Okabe & Ito (2008), which the colour-blind can tell apart.
-BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#7f7f7f"
 
 
 def require_matplotlib() -> type[Figure]:
@@ -38,14 +37,11 @@ def one_thread() -> None:
 def in_parallel(function: Callable[[Job], Result], jobs: Sequence[Job], settings: Settings) -> list[Result]:
     """What a function of the top level returns for each job, in their order, whatever the number of workers."""
     if settings.workers == 1:
-        threads, results = torch.get_num_threads(), []
-        one_thread()
-        try:
+        results = []
+        with torch_threads():
             for job in jobs:
                 results.append(function(job))
                 settings.progress(len(results) / len(jobs))
-        finally:
-            torch.set_num_threads(threads)
         return results
     with ProcessPoolExecutor(min(settings.workers, len(jobs)), get_context("spawn"), one_thread) as pool:
         futures = [pool.submit(function, job) for job in jobs]
@@ -57,6 +53,19 @@ def in_parallel(function: Callable[[Job], Result], jobs: Sequence[Job], settings
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         return [future.result() for future in futures]
+
+
+def sign_test(below: int, above: int, one_sided: bool = False) -> float:
+    """Exact p of so many differences below and above 0, if either were as likely; those equal to 0 are left out.
+
+    Args:
+        below: how many.
+        above: how many.
+        one_sided: whether the question is only if there are more above than chance would have it.
+    """
+    fewer = below if one_sided else min(below, above)
+    tail = sum(comb(below + above, k) for k in range(fewer + 1)) / 2 ** (below + above)
+    return tail if one_sided else min(1.0, 2.0 * tail)
 
 
 def empty_figure(width: float, height: float) -> Figure:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..palette import BLUE, GREEN, GREY, ORANGE
 from . import Outcome, Settings
-from .common import BLUE, GREEN, GREY, ORANGE, in_parallel, require_matplotlib
+from .common import in_parallel, require_matplotlib
 from .moving_foragers import ETA, RULE_GENES, Arena, Interface, Moving, evolve_moving, held_out_scores
 from .static_foragers import DELTA, TERM_LABELS, TERMS, Array, Budget, cosine, seeds
 

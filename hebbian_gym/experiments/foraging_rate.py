@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..palette import BLUE, GREY, RED
 from . import Outcome, Settings
-from .common import BLUE, GREY, RED, in_parallel, require_matplotlib
+from .common import in_parallel, require_matplotlib
 from .static_foragers import (
     Array,
     Budget,

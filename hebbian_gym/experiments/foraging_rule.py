@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..palette import BLUE, ORANGE
 from . import Outcome, Settings
-from .common import BLUE, ORANGE, in_parallel, require_matplotlib
+from .common import in_parallel, require_matplotlib
 from .static_foragers import DELTA, TERM_LABELS, TERMS, Budget, Place, Static, evolved_and_best, run_mean, seeds
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from math import comb
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..palette import BLUE, GREY, ORANGE
 from . import Outcome, Settings
-from .common import BLUE, GREY, ORANGE, in_parallel, require_matplotlib
+from .common import in_parallel, require_matplotlib, sign_test
 from .moving_foragers import Arena, Interface, Moving, evolve_moving, held_out_scores
 from .static_foragers import Budget, seeds
 
@@ -56,10 +56,10 @@ def evolve_and_test(job: Moving) -> dict[str, Any]:
 
 
 def _paired(plastic: Sequence[float], static: Sequence[float]) -> dict[str, Any]:
-    """Exact one-sided sign test: how likely so many pairs would favour plasticity if either were as likely."""
+    """One-sided sign test: how likely so many pairs would favour plasticity if either were as likely."""
     gains = np.array(plastic) - np.array(static)
-    n, better = len(gains), int((gains > 0).sum())
-    p = sum(comb(n, k) for k in range(better, n + 1)) / 2**n
+    n, better, worse = len(gains), int((gains > 0).sum()), int((gains < 0).sum())
+    p = sign_test(worse, better, one_sided=True)
     return {
         "pairs": n, "better": better, "p": p, "mean_gain": float(gains.mean()), "sd_gain": float(gains.std(ddof=1)),
         "held": p < SIGNIFICANT,

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..architecture import Architecture, random_genome
 from ..optimizers.openai_es import OpenAIES
+from ..palette import BLUE, GREEN, GREY, ORANGE
 from . import Outcome, Settings
-from .common import BLUE, GREEN, GREY, ORANGE, in_parallel, require_matplotlib
+from .common import in_parallel, require_matplotlib
 from .static_foragers import (
     HELD_OUT,
     INGREDIENTS,
@@ -215,6 +216,6 @@ def plot_training(ax: Axes, data: dict[str, Any]) -> None:
                 label=_LABELS[name].replace("\n", " "))  # fmt: skip
     ax.set_ylim(0, 2.2 * data["constant_guess"])
     ax.set_xlabel("generation")
-    ax.set_ylabel("median squared error, training lives (value²)")
+    ax.set_ylabel("median squared error less the noise's variance,\ntraining lives (value²)")
     ax.legend(frameon=False, fontsize=9, loc="upper right", title="what modulates plasticity")
     ax.spines[["top", "right"]].set_visible(False)

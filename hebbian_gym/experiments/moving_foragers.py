@@ -230,7 +230,7 @@ def chaser(interface: Interface) -> Array:
 
 
 def evolve_moving(job: Moving) -> dict[str, Any]:
-    """Evolve; the runs' genomes and how the population's best score rose."""
+    """Evolve; the runs' genomes and how the population's median score rose."""
     interface, budget = job.interface, job.budget
     algorithms = [first_generation(interface, budget.population, seed) for seed in job.seeds]
     env = job.arena.make(len(algorithms) * budget.population * budget.lives, budget.steps)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..architecture import architecture_for, random_genome
-from ..evaluation import SerialEvaluator
+from ..evaluation import Individual, SerialEvaluator
 from ..optimizers import make_optimizer
-from ..presets import ANT_BODIES, Seed
+from ..presets import ANT_BODIES
 from ..task import Task
 from ..training import Run, train
 from . import Outcome, Settings
@@ -112,7 +112,7 @@ def run(entry: Entry) -> dict[str, list[float]]:
 
     with SerialEvaluator(architecture) as evaluator:
         train(
-            Seed(architecture, genome), optimizer, task, 1_000_000, evaluator=evaluator, callbacks=[follow],
+            Individual(architecture, genome), optimizer, task, 1_000_000, evaluator=evaluator, callbacks=[follow],
             held_out_every=contest.every, held_out_episodes=contest.episodes,
         )  # fmt: skip
     return curve

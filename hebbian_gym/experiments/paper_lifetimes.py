@@ -9,10 +9,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..analysis.responses import mark, moving_mean, plot_curves, plot_frozen, plot_sums
-from ..analysis.weights import draw_moments, short
+from ..analysis.weights import draw_moments, moment, rms, short
+from ..palette import BLUE, GREEN, ORANGE
 from ..task import lifetime_seeds
 from . import Outcome, Settings
-from .common import BLUE, GREEN, ORANGE, in_parallel, require_matplotlib
+from .common import in_parallel, require_matplotlib
 from .paper_lives import ANT, BODIES, CAR, NEVER, TRACK, WHOLE, Data, Lives, live
 
 if TYPE_CHECKING:
@@ -39,17 +40,6 @@ BUDGETS = {"quick": Budget(10, 30), "full": Budget(100, 100)}
 
 
 # Figures 1 and 6: weights
-
-
-def moment(title: str, weights: list[np.ndarray], scale: list[float] | None = None) -> Data:
-    """Weights as plain data, to three digits, and each layer's root mean square."""
-    layers = [[[float(f"{weight:.3g}") for weight in row] for row in layer.tolist()] for layer in weights]
-    return {"title": title, "scale": scale or rms(weights), "weights": layers}
-
-
-def rms(weights: list[np.ndarray]) -> list[float]:
-    """The root mean square of each layer."""
-    return [float(np.sqrt(np.mean(np.square(layer, dtype=np.float64)))) for layer in weights]
 
 
 def weights_of_the_ant(settings: Settings) -> Outcome:

@@ -90,12 +90,15 @@ def saw_random_damage(name: str) -> bool:
 
 def _live(evaluator: Evaluator, genome: Any, envs: Sequence[str | EnvSpec], count: int, seed: int,
           done: Callable[[], None]) -> np.ndarray:  # fmt: skip
-    """Scores of so many lifetimes on each body, shape (bodies, count)."""
-    task = Task(envs, births="candidate", seed=seed)
-    result = evaluator.evaluate(Copies(genome, count), task, stream=EVALUATION, done=done)
-    if result.errors:
-        raise RuntimeError(result.losses)
-    return result.score[:, :, 0].T
+    """Scores of so many lifetimes on each body, shape (bodies, count): those that ``evaluate`` gives."""
+    scores = []
+    for env in envs:  # each a task of its own, so that births and resets are the same on all
+        task = Task([env], births="candidate", seed=seed)
+        result = evaluator.evaluate(Copies(genome, count), task, stream=EVALUATION, done=done)
+        if result.errors:
+            raise RuntimeError(result.losses)
+        scores.append(result.score.ravel())
+    return np.array(scores)
 
 
 def spread(values: Any) -> str:
@@ -129,23 +132,20 @@ def table(settings: Settings) -> Outcome:
     require_matplotlib()
     budget, rules = BUDGETS[settings.budget], shipped(WHOLE)
     bodies, mapped = list(BODIES.values()), damages(budget.fractions)
-    steps = len(rules) * (budget.lives * len(bodies) + budget.mapped * len(mapped))
+    lifetimes = len(rules) * (budget.lives * len(bodies) + budget.mapped * len(mapped))
     past = 0
 
-    def done(lifetimes: int) -> Callable[[], None]:
-        def tell() -> None:
-            nonlocal past
-            past += lifetimes
-            settings.progress(past / steps)
-
-        return tell
+    def done() -> None:
+        nonlocal past
+        past += 1
+        settings.progress(past / lifetimes)
 
     data: Data = {"budget": {**asdict(budget), "fractions": list(budget.fractions)}, "legs": list(LEGS), "rules": {}}
     for name, learns in rules.items():
         architecture, genome, _ = load_policy(pretrained_path(name))
         with make_evaluator(architecture, settings.workers) as evaluator:
-            scores = _live(evaluator, genome, bodies, budget.lives, settings.seed, done(len(bodies)))
-            on_map = _live(evaluator, genome, [*mapped.values()], budget.mapped, settings.seed, done(len(mapped)))
+            scores = _live(evaluator, genome, bodies, budget.lives, settings.seed, done)
+            on_map = _live(evaluator, genome, [*mapped.values()], budget.mapped, settings.seed, done)
         means = dict(zip(mapped, on_map.mean(axis=1).tolist(), strict=True))
         data["rules"][name] = {
             "learns": learns,
@@ -162,7 +162,7 @@ def _summarise_table(data: Data) -> list[str]:
     for name, rule in data["rules"].items():
         for body, distances in rule["distances"].items():
             solved = "solved" if np.mean(distances) >= SOLVED else "not solved"
-            metres = METRES * float(np.mean(distances))
+            metres = round(METRES * float(np.mean(distances)), 1) + 0.0  # no minus before a zero
             if rule["saw_random_damage"]:
                 body, theirs = body.partition(" (")[0] + " (seen among others)", ""
             else:

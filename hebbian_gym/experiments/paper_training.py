@@ -14,10 +14,11 @@ from ..architecture import Array, random_genome
 from ..evaluation import SerialEvaluator
 from ..optimizers import make_optimizer
 from ..optimizers.base import Copies, Population
+from ..palette import BLUE, GREEN, GREY, ORANGE, RED, SKY
 from ..presets import PRESETS
 from ..task import HELD_OUT
 from . import Outcome, Settings
-from .common import BLUE, GREEN, GREY, ORANGE, RED, in_parallel, require_matplotlib
+from .common import in_parallel, require_matplotlib
 from .paper_lives import Data
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 SOLVED = 800.0  # the car: what section 6.4 calls a good performance
 LAST = 5  # generations: fitness at the end is their mean
-COLOURS = (RED, BLUE, GREEN, ORANGE, "#56b4e9", GREY)
+COLOURS = (RED, BLUE, GREEN, ORANGE, SKY, GREY)
 
 
 @dataclass(frozen=True)

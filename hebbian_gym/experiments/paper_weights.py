@@ -14,10 +14,11 @@ from ..analysis.weights import label_components, plot_coefficients, plot_path, s
 from ..architecture import Architecture, Array, random_genome
 from ..checkpoint import load_policy
 from ..network import PlasticNetwork
+from ..palette import BLUE, GREEN, GREY, ORANGE
 from ..pretrained import pretrained_path
 from ..task import lifetime_seeds
 from . import Outcome, Settings
-from .common import BLUE, GREEN, GREY, ORANGE, in_parallel, require_matplotlib
+from .common import in_parallel, require_matplotlib
 from .paper_lives import ANT, BODIES, CAR, TRACK, Data
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import numpy as np
 from ..calibration import MINIMAL, calibrate, time_to_dispatch
 from ..evaluation import Evaluator
 from ..machine import usable_cores
+from ..palette import BLUE, RED, SKY
 from ..planning import Costs, master_limit, predict
 from ..presets import get_preset
 from ..processes import ProcessEvaluator
@@ -88,7 +89,7 @@ def _curves(preset: str, costs: Costs, ray_dispatch: float | None) -> Data:
     curves = {
         name: [predict(each, population, workers).speed_up for workers in WORKERS] for name, each in lengths.items()
     }
-    limits = {name: master_limit(each, population).master for name, each in lengths.items()}
+    limits = {name: master_limit(each) for name, each in lengths.items()}
     if ray_dispatch is not None:
         for name, each in lengths.items():
             by_ray = replace(each, dispatch=ray_dispatch)
@@ -96,7 +97,7 @@ def _curves(preset: str, costs: Costs, ray_dispatch: float | None) -> Data:
                 predict(by_ray, population, workers, nodes=math.ceil(workers / NODE_CORES)).speed_up
                 for workers in WORKERS
             ]
-            limits[f"{name}, Ray"] = master_limit(by_ray, population).master
+            limits[f"{name}, Ray"] = master_limit(by_ray)
     scalars = {name: value for name, value in vars(costs).items() if not isinstance(value, np.ndarray)}
     durations = {name: each.durations.tolist() for name, each in lengths.items()}
     return {
@@ -201,7 +202,7 @@ def _summary(data: Data) -> list[str]:
 
 # Drawn
 
-_COLOURS = {"newborn": "#0072b2", "full length": "#d55e00"}  # Okabe and Ito
+_COLOURS = {"newborn": BLUE, "full length": RED}
 
 
 def draw(figure: Figure, data: Data) -> None:
@@ -243,7 +244,7 @@ def plot_points(ax: Axes, data: Data) -> None:
     """Seconds of a generation on this machine, by the clock and predicted."""
     points = data["points"]
     x = np.arange(len(points))
-    ax.bar(x, [point["measured"] for point in points], width=0.6, color="#56b4e9", label="measured")
+    ax.bar(x, [point["measured"] for point in points], width=0.6, color=SKY, label="measured")
     predicted = [point["predicted"] for point in points]
     ax.hlines(predicted, x - 0.4, x + 0.4, color="black", linewidth=2.5, label="predicted, machine idle")
     ax.set_xticks(x, [f"{point['workers']}\n{point['kind']}" for point in points], fontsize=9)
