@@ -6,7 +6,6 @@ python -m hebbian_gym.pretrained.publish runs/car-hebbian car-hebbian
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,10 @@ from typing import Any
 
 from .. import __version__
 from ..checkpoint import load_policy, save_policy
-from ..evaluation import METRES, evaluate
+from ..evaluation import METRES, Individual, evaluate
+from ..logs import read_rows
 from ..machine import machine
-from ..presets import CAR, RANDOM_ANT, Seed
+from ..presets import CAR, RANDOM_ANT
 from . import FOLDER
 
 EPISODES, SEED = 100, 1
@@ -74,7 +74,7 @@ def publish(run_dir: Path, name: str, workers: int, folder: Path = FOLDER) -> di
     card["genes"], card["episodes"], card["seed"] = len(genome), EPISODES, SEED
     card["scores"] = []
     for trial in trials:
-        scores = evaluate(Seed(architecture, genome), trial.env, EPISODES, SEED, workers).score
+        scores = evaluate(Individual(architecture, genome), trial.env, EPISODES, SEED, workers).score
         seen = trial.env in envs or trial.part_of in envs
         told = {"what": trial.what, "env": trial.env, "seen": seen}
         card["scores"].append({**told, "mean": float(scores.mean()), "sd": float(scores.std())})
@@ -86,18 +86,22 @@ def publish(run_dir: Path, name: str, workers: int, folder: Path = FOLDER) -> di
 
 def _history(run_dir: Path, generation: int) -> dict[str, Any]:
     """What the run's log tells of the genome of a generation, and of the whole run."""
-    with (run_dir / "log.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(run_dir / "log.csv")
     before = [row for row in rows if int(row["generation"]) < generation]
+    whole = {"generations": len(rows), "env_steps": int(rows[-1]["time/env_steps"]), "hours": _hours(rows)}
     every = max(1, len(rows) // 20)
     curve = [{"generation": int(row["generation"]) + 1, "fitness": float(row["fitness/mean"])} for row in rows[::every]]
     return {
         "generation": generation,
         "env_steps": int(before[-1]["time/env_steps"]),
-        "hours": round(sum(float(row["time/seconds"]) for row in before) / 3600, 2),
-        "run": {"generations": len(rows), "env_steps": int(rows[-1]["time/env_steps"])},
+        "hours": _hours(before),
+        "run": whole,
         "curve": curve,
     }
+
+
+def _hours(rows: list[dict[str, str]]) -> float:
+    return round(sum(float(row["time/seconds"]) for row in rows) / 3600, 2)
 
 
 def as_markdown(card: dict[str, Any]) -> str:
