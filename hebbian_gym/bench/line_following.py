@@ -65,8 +65,9 @@ def line_following(repetitions: int, size: int = 2000) -> Measurement:
     env: gym.Env[Any, Any] = ResonatorBank(gym.make(LINE, max_episode_steps=size, disable_env_checker=True))
 
     def speed(learner: Agent, seed: int) -> float:
+        env_seed, birth_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
         start = cpu_time()
-        steps = run_episode(env, learner, seed, seed).steps
+        steps = run_episode(env, learner, env_seed, birth_seed).steps
         return steps / (cpu_time() - start)
 
     with closing(env):

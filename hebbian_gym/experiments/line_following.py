@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from . import Outcome, Settings
-from .common import empty_figure
+from .common import empty_figure, in_parallel
 from .line_following_acceptance import spread_test, steps_to_success, success_tests, told_pair, verdict
 from .line_following_lives import (
     BUDGETS,
@@ -30,7 +30,7 @@ from .line_following_lives import (
     Data,
     all_lives,
     by_rate,
-    live_all,
+    live,
 )
 from .line_following_plots import draw_error, draw_success, draw_weights
 
@@ -72,8 +72,9 @@ def success(settings: Settings) -> Outcome:
     seeds = _seeds(settings, budget.seeds + budget.pairs)
     data = _about(budget)
     grid = all_lives(budget, seeds[: budget.seeds], tuple(RULES))
-    fresh_count = len(TRACKS) * len(("BP", *RELEVANCES)) * len(WHICH) * budget.pairs
-    results = dict(zip(grid, live_all(grid, settings, 0, len(grid) + fresh_count), strict=True))
+    fresh = len(TRACKS) * len(("BP", *RELEVANCES)) * len(WHICH) * budget.pairs
+    share = len(grid) / (len(grid) + fresh)
+    results = dict(zip(grid, in_parallel(live, grid, _part(settings, 0.0, share)), strict=True))
     for track, entry in data["tracks"].items():
         for rule in (REFLEX, *RULES):
             lives = by_rate(results, track, rule)
@@ -86,9 +87,14 @@ def success(settings: Settings) -> Outcome:
                 effort = [(np.mean(steps_to_success(same, budget.limit)), _mean_integral(same)) for same in lives]
                 entry["rules"][rule]["best_rate"] = budget.rates[effort.index(min(effort))]
                 entry["rules"][rule]["best_rate_by_integral"] = _best_rate(lives, budget)
-    data["acceptance"] = success_tests(data, settings, budget, seeds[budget.seeds :], len(grid))
+    data["acceptance"] = success_tests(data, _part(settings, share, 1.0), budget, seeds[budget.seeds :])
     draw_success(figure, data)
     return Outcome(data, figure, _success_summary(data))
+
+
+def _part(settings: Settings, begin: float, end: float) -> Settings:
+    """Settings for a part of an experiment, whose progress goes from ``begin`` to ``end``."""
+    return replace(settings, progress=lambda done: settings.progress(begin + (end - begin) * done))
 
 
 def _success_summary(data: Data) -> list[str]:
@@ -125,7 +131,7 @@ def error(settings: Settings) -> Outcome:
     budget = BUDGETS[settings.budget]
     budget = replace(budget, limit=budget.horizon)
     grid = all_lives(budget, _seeds(settings, budget.seeds), tuple(RULES))
-    results = dict(zip(grid, live_all(grid, settings), strict=True))
+    results = dict(zip(grid, in_parallel(live, grid, settings), strict=True))
     data = _about(budget)
     data |= {"common_rate": COMMON_RATE, "window": WINDOW, "steps": list(range(EVERY, budget.horizon + 1, EVERY))}
     for track, entry in data["tracks"].items():
@@ -169,7 +175,7 @@ def weights(settings: Settings) -> Outcome:
     budget = replace(budget, limit=budget.horizon)
     grid = all_lives(budget, _seeds(settings, budget.seeds), WATCHED, watch=True)
     grid = [life for life in grid if life.rule != REFLEX]
-    results = dict(zip(grid, live_all(grid, settings), strict=True))
+    results = dict(zip(grid, in_parallel(live, grid, settings), strict=True))
     data = _about(budget)
     data["steps"] = list(range(EVERY, budget.horizon + 1, EVERY))
     for track, entry in data["tracks"].items():
@@ -198,14 +204,14 @@ def _spread(distances: Sequence[float]) -> float:
 
 
 def _means(lives: Sequence[Data]) -> Data:
-    """Means over seeds of distances and, where there was an error, of ratios (geometric)."""
+    """Means over seeds of distances and, where a quarter of the lives or more had an error, of ratios (geometric)."""
     ratios = np.array([life["ratios"] for life in lives], dtype=np.float64)  # None becomes NaN
     known = np.isfinite(ratios) & (ratios > 0.0)
     log = np.where(known, np.log(np.where(known, ratios, 1.0)), 0.0).sum(axis=0)
     count = known.sum(axis=0)
     return {
         "distances": np.mean([life["distances"] for life in lives], axis=0).tolist(),
-        "ratio": [math.exp(total / n) if n else None for total, n in zip(log, count, strict=True)],
+        "ratio": [math.exp(total / n) if n >= len(lives) / 4 else None for total, n in zip(log, count, strict=True)],
         "lives_with_error": count.tolist(),
     }
 

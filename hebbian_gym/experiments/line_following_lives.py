@@ -1,4 +1,4 @@
-"""Lifetimes on the line: tracks, rules, how much of them is run, and running them on workers.
+"""Lifetimes on the line: tracks, rules, and how much of them is run.
 
 A lifetime, :func:`live`, is that of a newborn network, or of the reflex alone, on one of two tracks. Networks of one
 seed are born with the same weights (where their layers are) and meet the same noise of the wheels, so that rules are
@@ -7,10 +7,8 @@ compared in pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any
 
 import gymnasium as gym
@@ -20,7 +18,6 @@ from ..closed_loop import ClosedLoopNetwork
 from ..closed_loop_rules import CLOSED_LOOP_RULES, Bus, ClosedLoopRule
 from ..envs.line_following import ResonatorBank, RoadBend
 from ..rollout import run_episode
-from . import Settings
 
 Data = dict[str, Any]
 
@@ -85,7 +82,7 @@ class Life:
         track: of ``TRACKS``.
         rule: of ``RULES``, or ``REFLEX``.
         rate: of learning.
-        seed: of the birth and of the wheels' noise.
+        seed: the birth and the wheels' noise have seeds of their own, made from this one.
         limit: see :class:`Budget`.
         horizon: see :class:`Budget`.
         watch: whether to look at weights and gradients, too.
@@ -178,7 +175,8 @@ def live(life: Life) -> Data:
     notes = _Notes(life, network)
     kwargs: Any = {"track": TRACKS[life.track][1](), "max_episode_steps": life.limit, "disable_env_checker": True}
     env = _EnoughKnown(ResonatorBank(RoadBend(gym.make("LineFollowing-v0", **kwargs))), life.horizon)
-    run_episode(env, _Driver(network), life.seed, life.seed, notes)
+    env_seed, birth_seed = np.random.SeedSequence(life.seed).generate_state(2).tolist()
+    run_episode(env, _Driver(network), env_seed, birth_seed, notes)
     env.close()
     sums = np.concatenate([[0.0], np.cumsum(notes.errors)])
     ends = np.arange(EVERY, len(sums), EVERY)
@@ -204,36 +202,6 @@ def all_lives(budget: Budget, seeds: Sequence[int], rules: Sequence[str], watch:
         for rule, rate in pairs
         for seed in seeds
     ]
-
-
-def live_all(lives: Sequence[Life], settings: Settings, done: int = 0, of: int | None = None) -> list[Data]:
-    """Live them all, in their order, which the number of workers does not change.
-
-    Args:
-        lives: what to live.
-        settings: workers, and whom to tell about progress.
-        done: lifetimes before these.
-        of: lifetimes in all.
-    """
-    of = of or len(lives)
-    results: list[Data] = [{} for _ in lives]
-    for count, (index, result) in enumerate(_lived(lives, settings.workers), done + 1):
-        results[index] = result
-        settings.progress(count / of)
-    return results
-
-
-def _lived(lives: Sequence[Life], workers: int) -> Iterator[tuple[int, Data]]:
-    if workers == 1:
-        yield from enumerate(map(live, lives))
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        try:
-            futures = {pool.submit(live, life): index for index, life in enumerate(lives)}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def by_rate(results: dict[Life, Data], track: str, rule: str) -> list[list[Data]]:

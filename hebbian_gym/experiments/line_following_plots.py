@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..palette import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY
 from .line_following_lives import REFLEX, TRACKS, WATCHED, WHICH, Data
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which colour-blind people tell apart, and a mark for each.
 STYLES: dict[str, dict[str, Any]] = {
-    "BP": {"color": "#000000", "marker": "o"},
-    "LOC": {"color": "#e69f00", "marker": "s"},
-    "SaR": {"color": "#0072b2", "marker": "x", "linestyle": "--"},
-    "SaR-min": {"color": "#56b4e9", "marker": "D"},
-    "PaM": {"color": "#d55e00", "marker": "^"},
-    "PaM-trend": {"color": "#cc79a7", "marker": "v", "linestyle": "--"},
-    "R = 1": {"color": "#009e73", "marker": "P"},
+    "BP": {"color": BLACK, "marker": "o"},
+    "LOC": {"color": ORANGE, "marker": "s"},
+    "SaR": {"color": BLUE, "marker": "x", "linestyle": "--"},
+    "SaR-min": {"color": SKY, "marker": "D"},
+    "PaM": {"color": RED, "marker": "^"},
+    "PaM-trend": {"color": PINK, "marker": "v", "linestyle": "--"},
+    "R = 1": {"color": GREEN, "marker": "P"},
     REFLEX: {"color": "0.5", "marker": "*"},
 }
 
@@ -118,7 +118,7 @@ def plot_distances(ax: Axes, data: Data, rule: str, track: str = "bean") -> None
     layers = np.transpose(result["distances"])
     for number, distances in enumerate(layers):
         boosted = " (boosted)" if number == 0 else ""
-        colour = "#d55e00" if number == 0 else colormaps["viridis"]((number - 1) / len(layers))
+        colour = RED if number == 0 else colormaps["viridis"]((number - 1) / len(layers))
         style = "--" if number == 0 else "-"
         ax.plot(data["steps"], distances, style, color=colour, linewidth=2, label=f"layer {number + 1}{boosted}")
     ax.set_yscale("log")
@@ -126,7 +126,7 @@ def plot_distances(ax: Axes, data: Data, rule: str, track: str = "bean") -> None
 
 
 def plot_ratio(ax: Axes, data: Data, track: str = "bean") -> None:
-    """The error carried back to the first layer by that in the last, geometric mean of lives that still had an error.
+    """The error carried back to the first layer by that in the last: geometric mean, where enough lives had an error.
 
     Args:
         ax: to draw into.
