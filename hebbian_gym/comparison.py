@@ -249,6 +249,7 @@ def comparison_table(comparison: Comparison) -> Table:
     """For each body a row for each method; below, what their training took."""
     title = f"mean of {comparison.episodes} episodes; +- 95% t-interval over training seeds"
     table = Table("body", "method", "seeds", "score", "distance (m)", title=title, title_justify="left")
+    table.columns[0].overflow = "fold"
     methods = comparison.methods()
     for body in comparison.bodies:
         table.add_section()
@@ -273,7 +274,8 @@ def _equal(comparison: Comparison, against: str) -> str:
 
 def _spread(values: np.ndarray, digits: int) -> str:
     half = interval(values)
-    return f"{values.mean():.{digits}f}" + ("" if np.isnan(half) else f" +- {half:.{digits}f}")
+    mean = round(float(values.mean()), digits) + 0.0  # no minus before a zero
+    return f"{mean:.{digits}f}" + ("" if np.isnan(half) else f" +- {half:.{digits}f}")
 
 
 def _spent(name: str, runs: Sequence[Judged]) -> str:
