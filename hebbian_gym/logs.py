@@ -24,7 +24,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
-    writer.writeheader()
-    writer.writerows(rows)
     with written_aside(path) as file:
+        writer.writeheader()
+        writer.writerows(rows)
         file.write(text.getvalue().encode())
