@@ -144,17 +144,13 @@ def car_inner_loop(repetitions: int, size: int = 300) -> Measurement:
 
 def car_encoder(repetitions: int, size: int = 500) -> Measurement:
     """Our encoder against torch's on one thread, ``size`` times the same picture."""
-    import torch
+    from ..threads import torch_threads
 
     picture = np.random.default_rng(0).random((3, PIXELS, PIXELS), np.float32)
     ours, peer = encoders(picture)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        calls: list[tuple[()]] = [()] * size
+    calls: list[tuple[()]] = [()] * size
+    with torch_threads():
         times = interleaved(lambda _: time_per_call(ours, calls), lambda _: time_per_call(peer, calls), repetitions)
-    finally:
-        torch.set_num_threads(threads)
     shape = " x ".join(map(str, picture.shape))
     what = f"the encoder alone, one picture of {shape}; peer: torch's conv2d, max_pool2d and tanh on one thread"
     return Measurement("car-encoder", what, *times, "us", repetitions)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import gymnasium as gym
 import numpy as np
-import torch
 
 from ..experiments.static_foragers import Budget, Place, errors, genetic, seeds, valuer
 from ..network import PlasticNetwork
 from ..rollout import run_episode
+from ..threads import torch_threads
 from .measurement import Measurement, cpu_time, interleaved
 
 GENERATIONS, MINUTE = 300, 60.0
@@ -44,14 +46,9 @@ def foraging_evolution(repetitions: int, size: int = 1000) -> Measurement:
             env.step(idle)
         return scale * (cpu_time() - start)
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the fastest for such small networks, and all of its time is this thread's
-    try:
+    with torch_threads(), closing(single):  # on one thread, so that all of its time is this one's
         minutes, of_peer = interleaved(ours, peer, repetitions)
         of_env = float(np.median([floor() for _ in range(repetitions)]))
-    finally:
-        torch.set_num_threads(threads)
-        single.close()
     what = (
         "300 generations of 50 static foragers, 20 lives of 1000 steps each, on one core: one generation measured, "
         "times 300; peer: our single environment and numba network, 5 lives measured, times 60,000"
