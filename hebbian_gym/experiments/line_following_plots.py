@@ -126,7 +126,9 @@ def plot_distances(ax: Axes, data: Data, rule: str, track: str = "bean") -> None
 
 
 def plot_ratio(ax: Axes, data: Data, track: str = "bean") -> None:
-    """The error carried back to the first layer by that in the last: geometric mean, where enough lives had an error.
+    """The error carried back to the first layer by that in the last, geometric mean over lives.
+
+    Drawn where a quarter of the lives or more had an error.
 
     Args:
         ax: to draw into.
