@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -88,17 +89,23 @@ def saw_random_damage(name: str) -> bool:
     return RANDOM_ANT in card["config"]["preset"]["envs"]
 
 
-def _live(evaluator: Evaluator, genome: Any, envs: Sequence[str | EnvSpec], count: int, seed: int,
+def _live(evaluator: Evaluator, genome: Any, envs: Sequence[str | EnvSpec], lives: int, seed: int,
           done: Callable[[], None]) -> np.ndarray:  # fmt: skip
-    """Scores of so many lifetimes on each body, shape (bodies, count): those that ``evaluate`` gives."""
+    """Scores of so many lifetimes on each body, shape (bodies, lives): those that ``evaluate`` gives."""
     scores = []
     for env in envs:  # each a task of its own, so that births and resets are the same on all
         task = Task([env], births="candidate", seed=seed)
-        result = evaluator.evaluate(Copies(genome, count), task, stream=EVALUATION, done=done)
+        result = evaluator.evaluate(Copies(genome, lives), task, stream=EVALUATION, done=done)
         if result.errors:
             raise RuntimeError(result.losses)
         scores.append(result.score.ravel())
     return np.array(scores)
+
+
+def _counter(settings: Settings, lifetimes: int) -> Callable[[], None]:
+    """What is called after each of so many lifetimes, to tell the progress."""
+    lived = count(1)
+    return lambda: settings.progress(next(lived) / lifetimes)
 
 
 def spread(values: Any) -> str:
@@ -133,13 +140,7 @@ def table(settings: Settings) -> Outcome:
     budget, rules = BUDGETS[settings.budget], shipped(WHOLE)
     bodies, mapped = list(BODIES.values()), damages(budget.fractions)
     lifetimes = len(rules) * (budget.lives * len(bodies) + budget.mapped * len(mapped))
-    past = 0
-
-    def done() -> None:
-        nonlocal past
-        past += 1
-        settings.progress(past / lifetimes)
-
+    done = _counter(settings, lifetimes)
     data: Data = {"budget": {**asdict(budget), "fractions": list(budget.fractions)}, "legs": list(LEGS), "rules": {}}
     for name, learns in rules.items():
         architecture, genome, _ = load_policy(pretrained_path(name))
@@ -238,13 +239,7 @@ def car(settings: Settings) -> Outcome:
     require_matplotlib()
     tracks, rules = BUDGETS[settings.budget].tracks, shipped(TRACK)
     data: Data = {"tracks": tracks, "rules": {}}
-    past = 0
-
-    def done() -> None:
-        nonlocal past
-        past += 1
-        settings.progress(past / (tracks * len(rules)))
-
+    done = _counter(settings, tracks * len(rules))
     for name, learns in rules.items():
         architecture, genome, _ = load_policy(pretrained_path(name))
         with make_evaluator(architecture, settings.workers) as evaluator:
