@@ -29,6 +29,7 @@ _CHOICES = {
     "sharing": SHARINGS,
     "modulation": MODULATIONS,
     "normalize": NORMALIZATIONS,
+    "learn_from": ("squashed", "raw"),
 }
 
 
@@ -53,7 +54,7 @@ class Architecture:
         normalize: what is done to the weights after each update. "max": every layer is divided by its largest absolute
             weight (HAN's condition B). For each neuron's incoming weights: "l2": divided by their norm; "zscore": their
             mean is subtracted, then they are divided by their norm; "clip": to [-1, 1]. Where there would be a division
-            by zero, weights stay as they are. False and True, of older files, are "none" and "max".
+            by zero, weights stay as they are.
         update_every: learn only at every k-th step (HAN's conditions D and E).
         average_over: learn from activities averaged over so many steps (HAN's conditions C and E).
         encoder: stages of convolution before the first layer, evolved but not plastic; for pictures whose
@@ -97,7 +98,6 @@ class Architecture:
             if isinstance(value := getattr(self, field.name), list):
                 object.__setattr__(self, field.name, tuple(value))
         object.__setattr__(self, "encoder", tuple(Conv(*stage) for stage in self.encoder))
-        object.__setattr__(self, "normalize", _normalization(self.normalize))
         object.__setattr__(self, "rule", get_rule(self.rule).name)
         self._check_choices()
         self._check_inputs()
@@ -111,8 +111,6 @@ class Architecture:
         for name, choices in _CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 raise ValueError(f"unknown {name} {value!r}: choose from {', '.join(choices)}")
-        if self.learn_from not in ("squashed", "raw"):
-            raise ValueError(f'learn_from must be "squashed" or "raw", not {self.learn_from!r}')
 
     def _check_inputs(self) -> None:
         if len(self.sizes) < 2 or min(self.sizes) < 1:
@@ -273,11 +271,6 @@ class Architecture:
         """As plain data, from which ``Architecture(**data)`` makes an equal one."""
         data = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         return data | {"encoder": [list(stage) for stage in self.encoder]}
-
-
-def _normalization(value: str | bool) -> str:
-    """The name of what older versions said with a bool."""
-    return ("max" if value else "none") if isinstance(value, bool) else value
 
 
 def architecture_for(env: str | EnvSpec | gym.Env[Any, Any], **options: Any) -> tuple[Architecture, EnvSpec | None]:

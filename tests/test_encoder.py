@@ -21,7 +21,7 @@ PAPER = (Conv(6, 3, 1, 2), Conv(8, 5, 2, 2))
 SMALL = (Conv(3, 3, 1, 2), Conv(2, 2, 2))
 PIXELS = Box(0, 1, (3, 84, 84))
 STEERING = Box(np.array([-1, 0, 0], np.float32), np.array([1, 1, 1], np.float32))  # tanh, logistic, logistic
-CAR = {"normalize": True, "learn_from": "raw"}
+CAR = {"normalize": "max", "learn_from": "raw"}
 
 
 def make(shape=(3, 14, 12), encoder=SMALL, hidden=(5,), dtype=np.float32, **options):
@@ -170,7 +170,7 @@ def test_a_copy_of_a_network_with_an_encoder_acts_as_the_original(duplicate):
 # A life on pixels
 
 
-@pytest.mark.parametrize("options", [CAR, {"normalize": False, "average_over": 3, "initial_weights": "evolved"}])
+@pytest.mark.parametrize("options", [CAR, {"normalize": "none", "average_over": 3, "initial_weights": "evolved"}])
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
 @pytest.mark.parametrize(("shape", "encoder"), [((3, 14, 12), SMALL), ((3, 84, 84), PAPER)])
 def test_torch_and_numba_live_the_same_life_on_pixels(shape, encoder, dtype, options):
@@ -241,7 +241,7 @@ def test_the_scale_is_a_factor_without_an_encoder_too():
 
 
 def test_the_gradient_reaches_the_encoders_genes_and_is_that_of_finite_differences():
-    architecture, genome = make((1, 8, 7), (Conv(2, 3, 1, 2), Conv(2, 2)), hidden=(3,), normalize=False)
+    architecture, genome = make((1, 8, 7), (Conv(2, 3, 1, 2), Conv(2, 2)), hidden=(3,), normalize="none")
     policy = HebbianPolicy(architecture, genome).double()
     seen = torch.as_tensor(pictures((2, 1, 8, 7), 3).astype(np.float64))
     start = policy.birth(2, 0)

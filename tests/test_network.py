@@ -22,11 +22,11 @@ RULE_NAMES = tuple(RULES)
 anyhow_fast = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
 OPTIONS = {
     "plain": {},
-    "normalize": {"normalize": True},
+    "normalize": {"normalize": "max"},
     "update_every": {"update_every": 3},
     "average_over": {"average_over": 4},
-    "HAN's condition E": {"update_every": 5, "average_over": 5, "normalize": True},
-    "learn_from raw": {"learn_from": "raw", "normalize": True},
+    "HAN's condition E": {"update_every": 5, "average_over": 5, "normalize": "max"},
+    "learn_from raw": {"learn_from": "raw", "normalize": "max"},
     "logistic": {"outputs": ("logistic",) * 3, "low": (0.0,) * 3, "high": (1.0, 2.0, 3.0)},
     "raw": {"outputs": ("raw",) * 3, "low": (-math.inf,) * 3, "high": (math.inf,) * 3},
     "the paper's car": {
@@ -34,7 +34,7 @@ OPTIONS = {
         "low": (-1.0, 0.0, -5.0),
         "high": (3.0, 2.0, 5.0),
         "learn_from": "raw",
-        "normalize": True,
+        "normalize": "max",
     },
     "discrete actions": {"low": (), "high": ()},
     "discrete observations": {"discrete_observations": 5},
@@ -102,7 +102,7 @@ def test_weights_change_at_every_kth_step_only(update_every, learns):
 
 
 def test_normalization_brings_every_layers_largest_weight_to_one():
-    network = newborn(*make(normalize=True))
+    network = newborn(*make(normalize="max"))
     network.act(np.ones(5))
     assert [np.abs(layer).max() for layer in network.weights] == [1.0, 1.0]
 
@@ -384,7 +384,7 @@ def test_a_discrete_observation_out_of_range_is_refused(observation):
         ({"outputs": ("tanh",)}, "for each of 3 outputs"),
         ({"outputs": ("tanh", "tanh", "relu")}, "one of .*tanh"),
         ({"initial_weights": "orthogonal"}, "unknown initial_weights 'orthogonal': choose from uniform"),
-        ({"learn_from": "pooled"}, 'must be "squashed" or "raw"'),
+        ({"learn_from": "pooled"}, "choose from squashed, raw"),
         ({"update_every": 0}, "must be 1 or more"),
         ({"average_over": 0}, "must be 1 or more"),
         ({"low": (0.0,), "high": (1.0,)}, "3"),

@@ -223,7 +223,7 @@ def reach(policy, steps=5):
     ("rule", "options"),
     [
         ("ABCD", {}),
-        ("ABC_eta", {"normalize": True, "average_over": 2}),
+        ("ABC_eta", {"normalize": "max", "average_over": 2}),
         ("ABCD_D_in_and_out", {"learn_from": "raw", "outputs": ("tanh", "logistic"), "low": (-1.0, 0.0)}),
         ("AD", {"initial_weights": "evolved"}),
     ],
@@ -368,7 +368,7 @@ def test_a_static_policy_with_a_rule_that_learns_is_refused():
 def saved(tmp_path_factory):
     """A policy for a damaged ant, and its file."""
     env = gym.make("AntDamaged-v0", damage={"left_back": 0.5})
-    policy = HebbianPolicy.for_env(env, rule="ABC_eta", hidden=(4,), normalize=True, seed=3)
+    policy = HebbianPolicy.for_env(env, rule="ABC_eta", hidden=(4,), normalize="max", seed=3)
     env.close()
     path = tmp_path_factory.mktemp("saved") / "walker.npz"
     policy.save(path, note="for a test")
