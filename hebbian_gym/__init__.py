@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from .closed_loop_rules import ClosedLoopRule as ClosedLoopRule
     from .distributed import RayEvaluator as RayEvaluator
     from .encoder import Conv as Conv
-    from .evaluation import Evaluation as Evaluation
-    from .evaluation import SerialEvaluator as SerialEvaluator
     from .evaluation import evaluate as evaluate
+    from .evaluator import Evaluation as Evaluation
+    from .evaluator import SerialEvaluator as SerialEvaluator
     from .network import PlasticNetwork as PlasticNetwork
     from .optimizers import CMAES as CMAES
     from .optimizers import PGPE as PGPE
@@ -49,9 +49,9 @@ _HOMES = {  # public name to the module it is imported from on first use, so tha
     "ClosedLoopRule": "closed_loop_rules",
     "RayEvaluator": "distributed",
     "Conv": "encoder",
-    "Evaluation": "evaluation",
+    "Evaluation": "evaluator",
     "ProcessEvaluator": "processes",
-    "SerialEvaluator": "evaluation",
+    "SerialEvaluator": "evaluator",
     "Task": "task",
     "evaluate": "evaluation",
     "PlasticNetwork": "network",

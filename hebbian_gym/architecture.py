@@ -298,7 +298,12 @@ def random_genome(architecture: Architecture, seed: int | tuple[int, ...] = 0, s
         seed: to draw from; numpy's default_rng takes it.
         scale: coefficients are U(-scale, scale); evolved initial weights U(-0.1, 0.1) (initial_scale); kernels of the
             encoder U(-1, 1) / sqrt(fan-in), whatever the scale.
+
+    Raises:
+        ValueError: for a scale that is not positive.
     """
+    if not 0 < scale < math.inf:
+        raise ValueError(f"scale must be a positive number, not {scale}")
     rng = np.random.default_rng(seed)
     coefficients = architecture.coefficient_genes
     genome = rng.uniform(-scale, scale, architecture.genome_size - architecture.encoder_genes).astype(np.float32)

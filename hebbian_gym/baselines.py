@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from .checkpoint import held, refuse_used
+from .envs.checks import check_count
 from .logs import read_rows, write_rows
 from .progress import BaselineProgress
 from .recipes import BASELINES, Baseline, Linear, get_baseline
@@ -96,26 +97,30 @@ def train_baseline(
     Raises:
         FileExistsError: if ``run_dir`` holds a run and ``resume`` is not set.
         FileNotFoundError: if there is nothing to resume.
-        ValueError: for an unknown name, or if the checkpoint is of another recipe or seed.
+        ValueError: for an unknown name, an impossible number, or if the checkpoint is of another recipe or seed.
+        RuntimeError: if another process trains in ``run_dir``.
     """
     name, recipe = (baseline, get_baseline(baseline)) if isinstance(baseline, str) else ("own recipe", baseline)
     about: dict[str, Any] = {"name": name, "baseline": recipe.to_json(), "seed": seed}
     about |= {"timesteps": 0, "env_steps": 0, "wall_seconds": 0.0}
     folder = Path(run_dir) if run_dir is not None else None
-    if resume:
-        about = _resumable(folder, about)
-    elif folder is not None:
-        refuse_used(folder)
     timesteps = recipe.timesteps if timesteps is None else timesteps
-    venv = make_venv(recipe)
-    try:
-        with nullcontext() if folder is None else held(folder), torch_threads(threads):
+    check_count(1, timesteps=timesteps, checkpoint_every=checkpoint_every, threads=threads)
+    check_count(0, held_out_episodes=held_out_episodes)
+    if not wall_seconds > 0:
+        raise ValueError(f"wall_seconds must be a positive number of seconds, not {wall_seconds}")
+    if resume:
+        _resumable(folder, about)  # before a folder is made
+    with nullcontext() if folder is None else held(folder), torch_threads(threads):
+        if resume:
+            about = _resumable(folder, about)
+        elif folder is not None:
+            refuse_used(folder)
+        with closing(make_venv(recipe)) as venv:
             model = load_model(folder / MODEL, venv) if resume and folder is not None else _new(recipe, venv, seed)
             session = _Session(model, recipe, about, folder, held_out_episodes, progress)
             session.run(timesteps, wall_seconds, checkpoint_every)
-        return session.predictor()
-    finally:
-        venv.close()
+            return session.predictor()
 
 
 def make_venv(recipe: Baseline) -> VecEnv:

@@ -19,8 +19,9 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from .architecture import Architecture, random_genome
-from .callbacks import CheckpointWriter
-from .evaluation import Evaluator, Evolvable, SerialEvaluator
+from .callbacks import Best, CheckpointWriter
+from .evaluation import Evolvable
+from .evaluator import Evaluator, Job, SerialEvaluator
 from .optimizers.base import Copies, Optimizer, Population
 from .planning import Costs
 from .processes import ProcessEvaluator, pack
@@ -67,7 +68,7 @@ def calibrate(
     population = optimizer.ask()
     ask_tell = _ask_and_tell(optimizer)
     done()
-    job = (population, task, 0, TRAINING)
+    job = Job(population, task, 0, TRAINING)
     checkpoint = _checkpoint(policy, optimizer, task)
     with ProcessEvaluator(MINIMAL, 2) as evaluator:
         dispatch = time_to_dispatch(evaluator, task)
@@ -87,7 +88,7 @@ def _candidates(
     first_step, times = _one_step(task), list[tuple[float, int, float, int]]()
     with SerialEvaluator(policy.architecture) as evaluator:
         _time(evaluator, population, first_step, 0)  # numba compiles, and environments are made
-        lives = evaluator.candidate(population, task, 0, TRAINING, 0)
+        lives = evaluator.candidate(Job(population, task, 0, TRAINING), 0)
         wall, cpu = time.perf_counter(), time.thread_time()
         while done() < 1.0 or len(times) < FEWEST:
             index = len(times) % len(population)
@@ -100,7 +101,7 @@ def _candidates(
 def _time(evaluator: SerialEvaluator, population: Population, task: Task, index: int) -> tuple[float, int]:
     """CPU time (s) of a candidate, and the steps that it lived."""
     begin = time.thread_time()
-    lives = evaluator.candidate(population, task, 0, TRAINING, index)
+    lives = evaluator.candidate(Job(population, task, 0, TRAINING), index)
     return time.thread_time() - begin, sum(episode.steps for body in lives for episode in body)
 
 
@@ -142,7 +143,7 @@ def _ask_and_tell(optimizer: Optimizer) -> float:
 def _checkpoint(policy: Evolvable, optimizer: Optimizer, task: Task) -> float:
     """Wall time (s) of writing a checkpoint, to where temporary files go."""
     with tempfile.TemporaryDirectory() as folder, SerialEvaluator(policy.architecture) as evaluator:
-        run = Run(policy, optimizer, task, evaluator, generations=1, best=(policy.genome, 0.0, 0))
+        run = Run(policy, optimizer, task, evaluator, generations=1, best=Best(policy.genome, 0.0, 0))
         writer = CheckpointWriter(Path(folder) / "checkpoint.npz", every=1)
         return _median(lambda: writer(run), time.perf_counter)
 

@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .architecture import Array
 from .checkpoint import RUN, save, save_policy
-from .logs import read_rows, write_rows
+from .logs import append_row, read_rows, write_rows
 from .optimizers.base import Copies
 from .task import HELD_OUT
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Callback = Callable[["Run"], "dict[str, Any] | None"]
+
+
+class Best(NamedTuple):
+    """A mean genome: itself (float32, shape (genes,)), its held-out fitness, and how many generations led to it."""
+
+    genome: Array
+    fitness: float
+    generation: int
 
 
 class HeldOut:
@@ -46,14 +55,14 @@ class HeldOut:
         if result.errors:
             log.warning("held-out births, generation %d: %s", generation, result.losses)
         fitness = _mean(result.fitness)
-        if np.isfinite(fitness) and (run.best is None or fitness > run.best[1]):
-            run.best = (np.array(mean), fitness, generation)
+        if np.isfinite(fitness) and (run.best is None or fitness > run.best.fitness):
+            run.best = Best(np.array(mean), fitness, generation)
             save_best(run)
         bodies: dict[str, float] = {}
         for i, spec in enumerate(run.task.specs):
             name = f"held_out/{spec.name}"
             bodies[f"{name}-{i}" if name in bodies else name] = _mean(result.score[:, i])
-        best = run.best[1] if run.best is not None else np.nan
+        best = run.best.fitness if run.best is not None else np.nan
         return {"held_out/fitness": fitness, "held_out/best": best, "held_out/lost": len(result.errors), **bodies}
 
 
@@ -113,17 +122,19 @@ class CSVWriter:
 
     def __init__(self, path: Path, generation: int) -> None:
         self.path = path
-        self._rows: list[Mapping[str, Any]] = []
-        if generation and path.exists():
-            self._rows = [row for row in read_rows(path) if int(row["generation"]) < generation]
+        former = read_rows(path) if generation and path.exists() else []
+        self._kept: list[Mapping[str, Any]] | None = [row for row in former if int(row["generation"]) < generation]
 
     def __call__(self, run: Run) -> None:
-        self._rows.append(run.metrics)
-        write_rows(self.path, self._rows)
+        if self._kept is None:
+            append_row(self.path, run.metrics)
+        else:
+            write_rows(self.path, [*self._kept, run.metrics])
+            self._kept = None
 
 
 class TensorBoard:
-    """Writes every metric to TensorBoard event files in ``folder``."""
+    """Writes every metric to TensorBoard event files in ``folder``, until it is closed."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         try:
@@ -137,6 +148,10 @@ class TensorBoard:
             if isinstance(value, int | float):
                 self._writer.add_scalar(name, value, run.metrics["generation"])
         self._writer.flush()
+
+    def close(self) -> None:
+        """End the files, and the thread that writes them."""
+        self._writer.close()
 
 
 class StopAt:

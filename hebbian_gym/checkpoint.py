@@ -94,20 +94,28 @@ def written_aside(target: Path) -> Iterator[BinaryIO]:
     """A file beside its destination, renamed in the end, so that what was there survives any accident."""
     handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(aside, 0o644)
-        os.replace(aside, target)
-    except BaseException as error:
+        with explained(target):
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(aside, 0o644)
+            os.replace(aside, target)
+    except BaseException:
         Path(aside).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise OSError(
-                error.errno, f"could not write {target} ({error.strerror}): free some space or choose another folder; "
-                "what was there before is untouched"
-            ) from error  # fmt: skip
         raise
+
+
+@contextmanager
+def explained(target: Path) -> Iterator[None]:
+    """What a full disk and the like come out as."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno, f"could not write {target} ({error.strerror}): free some space or choose another folder; "
+            "what was there before is untouched"
+        ) from error  # fmt: skip
 
 
 @contextmanager

@@ -14,8 +14,8 @@ import numpy as np
 
 from . import __version__
 from .architecture import Architecture
-from .evaluation import SerialEvaluator
-from .processes import Job, live
+from .evaluator import Job, SerialEvaluator
+from .processes import live
 
 REACH_SECONDS = 5.0  # for a cluster to answer at its address
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from rich.table import Table
 
 from .baseline_files import load_baseline
 from .curves import UNITS, Curve, read_curve
-from .evaluation import METRES, Evaluation
+from .evaluator import Evaluation
+from .plain import plain
 from .policy import HebbianPolicy
-from .pretrained import pretrained_path
-from .registration import find_spec
+from .pretrained import find_policy
+from .registration import find_spec, metres_per_progress
 from .sb3_evaluation import Predicting, evaluate_one
 
 # 97.5% quantiles of Student's t for 1, 2, 3 ... degrees of freedom
@@ -64,16 +65,16 @@ def load_contender(where: str | Path, name: str | None = None) -> Contender:
         curve = _curve(path if path.is_dir() else path.parent)
         about = baseline.about
         return Contender(name or about["name"], baseline, about["env_steps"], about["wall_seconds"], curve)
-    if path.is_dir():
-        path = path / "policy.npz"
-    counts, curve = (math.nan, math.nan), None
-    if not path.exists() and not path.suffix:
-        path = pretrained_path(str(where))
-        whole = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["run"]
-        counts = whole["env_steps"], 3600 * whole["hours"]
-    elif path.name == "policy.npz" and (curve := _curve(path.parent)):
+    if path.is_dir() and not (path / "policy.npz").exists():
+        raise FileNotFoundError(f"{path} holds no run (neither policy.npz nor model.zip)")
+    file = find_policy(where)
+    counts, curve = (math.nan, math.nan), _curve(file.parent)
+    if curve is not None:
         counts = curve.env_steps[-1], curve.wall_seconds[-1]
-    policy = HebbianPolicy.load(path)
+    elif (card := file.with_suffix(".json")).exists():
+        whole = json.loads(card.read_text(encoding="utf-8"))["run"]
+        counts = whole["env_steps"], 3600 * whole["hours"]
+    policy = HebbianPolicy.load(file)
     return Contender(name or f"evolved {policy.architecture.rule}", policy, *counts, curve=curve)
 
 
@@ -105,6 +106,7 @@ class Comparison:
         seen, unseen: IDs of the bodies.
         episodes, seed: of the evaluation.
         runs: one for each contender.
+        metres: in a unit of progress, by the body's ID; NaN, or no entry, where that is not known.
     """
 
     seen: tuple[str, ...]
@@ -112,6 +114,7 @@ class Comparison:
     episodes: int
     seed: int
     runs: tuple[Judged, ...]
+    metres: dict[str, float] = field(default_factory=dict)
 
     @property
     def bodies(self) -> tuple[str, ...]:
@@ -165,33 +168,27 @@ class Comparison:
         """Every episode, and the summary, as plain data; what is not known is None."""
         runs = [
             {
-                "name": run.name, "env_steps": _plain(run.env_steps), "wall_seconds": _plain(run.wall_seconds),
+                "name": run.name, "env_steps": run.env_steps, "wall_seconds": run.wall_seconds,
                 "results": {
-                    body: {key: _plain(getattr(result, key).tolist()) for key in ("score", "distance", "steps")}
+                    body: {key: getattr(result, key).tolist() for key in ("score", "distance", "steps")}
                     for body, result in run.results.items()
                 },
             }
             for run in self.runs
         ]  # fmt: skip
         summary = [
-            {"name": name, "body": body, "training_seeds": len(scores), "mean": _plain(scores.mean()),
-             "interval95": _plain(interval(scores))}
+            {"name": name, "body": body, "training_seeds": len(scores), "mean": float(scores.mean()),
+             "interval95": interval(scores)}
             for name, judged in self.methods().items() for body in self.bodies for scores in [means(judged, body)]
         ]  # fmt: skip
         equal = {
-            against: {"budget": budget, "scores": {name: _plain(score) for name, score in scores.items()}}
+            against: {"budget": budget, "scores": scores}
             for against in UNITS
             for budget, scores in [self.at_equal(against)]
         }
         about = {"seen": self.seen, "unseen": self.unseen, "episodes": self.episodes, "seed": self.seed}
-        return about | {"summary": summary, "at_equal": equal, "runs": runs}
-
-
-def _plain(value: Any) -> Any:
-    """Without NaN, which JSON does not have."""
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return None if np.isnan(value) else value
+        told: dict[str, Any] = plain(about | {"summary": summary, "at_equal": equal, "runs": runs})
+        return told
 
 
 def means(runs: Sequence[Judged], body: str, of: str = "score") -> np.ndarray:
@@ -242,7 +239,8 @@ def compare(
         results = {name: evaluate_one(each.policy, body, episodes, seed, done=done) for name, body in bodies.items()}
         runs.append(Judged(each.name, each.env_steps, each.wall_seconds, results, each.curve))
     names = tuple(bodies)
-    return Comparison(names[: len(seen)], names[len(seen) :], episodes, seed, tuple(runs))
+    metres = {name: metres_per_progress(body) for name, body in bodies.items()}
+    return Comparison(names[: len(seen)], names[len(seen) :], episodes, seed, tuple(runs), metres)
 
 
 def comparison_table(comparison: Comparison) -> Table:
@@ -255,7 +253,7 @@ def comparison_table(comparison: Comparison) -> Table:
         table.add_section()
         for name, runs in methods.items():
             label = f"{body}, {'seen' if body in comparison.seen else 'unseen'}"
-            metres = METRES * means(runs, body, "distance")
+            metres = comparison.metres.get(body, math.nan) * means(runs, body, "distance")
             known = "-" if np.isnan(metres).any() else _spread(metres, 1)
             table.add_row(label, name, str(len(runs)), _spread(means(runs, body), 1), known)
     told = [_spent(name, runs) for name, runs in methods.items()]

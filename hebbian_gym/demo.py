@@ -15,8 +15,9 @@ from .analysis.plots import lifetime_figure, plot_training, read_log
 from .analysis.video import film
 from .architecture import random_genome
 from .checkpoint import load_policy
-from .envs.ant.env import TIME_STEP
-from .evaluation import Evaluation, make_evaluator
+from .envs.ant.state import TIME_STEP
+from .evaluation import make_evaluator
+from .evaluator import Evaluation
 from .network import PlasticNetwork
 from .optimizers import Copies
 from .presets import ANT_BODIES, UNSEEN_ANT, Preset

@@ -7,18 +7,14 @@ import statistics
 import textwrap
 import time
 from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from typing_extensions import Self
-
 from .architecture import Architecture
 from .cluster import Actor, compare, connect, disconnect, import_ray
-from .evaluation import Evaluation, Results
-from .optimizers.base import Population
+from .evaluator import Done, Evaluation, Evaluator, Job, Results
 from .processes import MAX_DEATHS, THREAD_VARIABLES, TIMEOUT, unpack
-from .task import TRAINING, Task
+from .task import Task
 
 log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 30.0  # without any worker, then there is a warning ...
@@ -29,7 +25,7 @@ MODULES = "All nodes need the same hebbian-gym, and the modules that environment
 STARTING, PREPARING, LIVING = "starting", "preparing", "living"
 
 
-class RayEvaluator:
+class RayEvaluator(Evaluator):
     """Evaluates on the nodes of a Ray cluster: persistent actors, each candidate rebuilt where it is evaluated.
 
     A population travels to each node once a generation, then a candidate costs its index out and 24 bytes for each of
@@ -82,19 +78,10 @@ class RayEvaluator:
         self._stillborn = 0  # workers lost before they took a candidate, since the last that did
         self._told: set[str] = set()  # warnings about nodes
 
-    def evaluate(
-        self,
-        population: Population,
-        task: Task,
-        generation: int = 0,
-        stream: int = TRAINING,
-        done: Callable[[], None] = lambda: None,
-    ) -> Evaluation:
-        if not self._workers:
-            raise RuntimeError("this evaluator is closed: make another")
+    def _evaluate(self, job: Job, done: Done) -> Evaluation:
         self._call += 1
-        job = self._ray.put((population, task, generation, stream))  # in memory until this call ends
-        state = _Generation(job, task, len(population), Results(task, len(population), done))
+        size, reference = len(job.population), self._ray.put(job)  # in memory until this call ends
+        state = _Generation(reference, job.task, size, Results(job.task, size, done))
         while state.open:
             self._employ(state)
             for worker in self._heard():
@@ -200,19 +187,13 @@ class RayEvaluator:
         log.warning("%s; waiting for %g s in all", told, START_SECONDS)
         state.warned = True
 
-    def close(self) -> None:
+    def _close(self) -> None:
         workers, self._workers = self._workers, []
         if workers and self._ray.is_initialized():
             for worker in workers:
                 self._ray.kill(worker.actor)
         if workers and self._ours:
             disconnect(self._ray)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self.close()
 
 
 @dataclass(eq=False)

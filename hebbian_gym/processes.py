@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import connection, get_context
 from typing import Any
 
 import numpy as np
-from typing_extensions import Self
 
 from .architecture import Architecture
-from .evaluation import Evaluation, Results, SerialEvaluator
-from .optimizers.base import Population
+from .evaluator import Done, Evaluation, Evaluator, Job, Results, SerialEvaluator
 from .rollout import Episode
-from .task import TRAINING, Task
+from .task import Task
 
 log = logging.getLogger(__name__)
 READY = "ready"  # a worker's first word
@@ -32,10 +31,8 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 LIFE = np.dtype([("score", "<f8"), ("distance", "<f8"), ("steps", "<i8")])  # how an Episode travels
 
-Job = tuple[Population, Task, int, int]
 
-
-class ProcessEvaluator:
+class ProcessEvaluator(Evaluator):
     """Evaluates on several cores: persistent worker processes, each candidate rebuilt where it is evaluated.
 
     A population travels to each worker once a generation, then a candidate costs an index. Workers take the next
@@ -62,19 +59,9 @@ class ProcessEvaluator:
         """Process IDs of the workers."""
         return [worker.process.pid or 0 for worker in self._workers]
 
-    def evaluate(
-        self,
-        population: Population,
-        task: Task,
-        generation: int = 0,
-        stream: int = TRAINING,
-        done: Callable[[], None] = lambda: None,
-    ) -> Evaluation:
-        if not self._workers:
-            raise RuntimeError("this evaluator is closed: make another")
-        job = (population, task, generation, stream)
-        results = Results(task, len(population), done)
-        waiting, deaths = deque(range(len(population))), [0] * len(population)
+    def _evaluate(self, job: Job, done: Done) -> Evaluation:
+        size = len(job.population)
+        results, waiting, deaths = Results(job.task, size, done), deque(range(size)), [0] * size
         for number, worker in enumerate(self._workers):
             if worker.candidate is not None or not worker.process.is_alive():  # left over from an interrupted call
                 self._renew(number)
@@ -95,7 +82,7 @@ class ProcessEvaluator:
                     worker.candidate = None
                     raise answer[1]
                 else:
-                    results.take(candidate, unpack(answer[1], task))
+                    results.take(candidate, unpack(answer[1], job.task))
                 self._give(number, job, waiting)
         return results.evaluation()
 
@@ -157,18 +144,12 @@ class ProcessEvaluator:
             self._replace(number)
         self._workers[number].candidate = None
 
-    def close(self) -> None:
+    def _close(self) -> None:
         for worker in self._workers:
             worker.pipe.close()  # all of them at once, so that idle ones leave together
         for worker in self._workers:
             worker.stop()
         self._workers = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self.close()
 
 
 class _Worker:
@@ -252,14 +233,13 @@ def _work(pipe: connection.Connection, architecture: Architecture) -> None:
     broken: Exception | None = None
     try:
         while True:
+            data = pipe.recv_bytes()
             try:
-                message = pipe.recv()
-            except (EOFError, OSError):
-                raise
-            except Exception as fault:  # of unpickling; the next message is a candidate
+                message = pickle.loads(data)
+            except Exception as fault:  # whatever an import may raise; the next message is a candidate
                 broken = fault
                 continue
-            if isinstance(message, tuple):
+            if isinstance(message, Job):
                 job, broken = message, None
             elif broken is not None or job is None:
                 error = ValueError(f"a worker could not unpickle what it is to evaluate: {broken}; {HOME}")
@@ -273,13 +253,13 @@ def _work(pipe: connection.Connection, architecture: Architecture) -> None:
 def live(evaluator: SerialEvaluator, job: Job, candidate: int) -> tuple[str, Any]:
     """What became of a candidate: ("lives", packed), ("lost", traceback) or ("broken", what is wrong with the task)."""
     try:
-        evaluator.prepare(job[1])
+        evaluator.prepare(job.task)
     except ValueError as error:  # one sentence, the same for all candidates
         return "broken", ValueError(str(error))
     except Exception:
         return "lost", traceback.format_exc()
     try:
-        return "lives", pack(evaluator.candidate(*job, candidate))
+        return "lives", pack(evaluator.candidate(job, candidate))
     except Exception:
         return "lost", traceback.format_exc()
 

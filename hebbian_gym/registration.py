@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import importlib
+import math
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 ANT = "hebbian_gym.envs.ant:AntEnv"
 CAR = "hebbian_gym.envs.car_racing:CarRacingEnv"
@@ -83,7 +84,7 @@ def check_entry(spec: EnvSpec) -> None:
 
 
 def find_spec(env: str | EnvSpec | gym.Env[Any, Any]) -> EnvSpec:
-    """The spec of an ID, or of an environment that ``gymnasium.make`` made.
+    """The spec of an ID, or of an environment that ``gymnasium.make`` made: a copy, which nobody else changes.
 
     As in ``gymnasium.make`` an ID may name the module that registers it: "package:Env-v0".
 
@@ -101,11 +102,21 @@ def find_spec(env: str | EnvSpec | gym.Env[Any, Any]) -> EnvSpec:
             spec.kwargs.pop("render_mode", None)  # nobody looks at its copies
         return spec
     if isinstance(env, EnvSpec):
-        return env
+        return copy.deepcopy(env)
     module, _, name = env.rpartition(":")
     if module:
         importlib.import_module(module)
-    return gym.spec(name)
+    return copy.deepcopy(gym.spec(name))
+
+
+def metres_per_progress(env: str | EnvSpec) -> float:
+    """Metres in a unit of the progress reward, as the environment's metadata tell; NaN where they do not.
+
+    A progress that is a speed, summed over the steps of an episode, is worth their duration in seconds.
+    """
+    entry = find_spec(env).entry_point
+    made_by = load_env_creator(entry) if isinstance(entry, str) else entry
+    return float(getattr(made_by, "metadata", {}).get("metres_per_progress", math.nan))
 
 
 def register() -> None:

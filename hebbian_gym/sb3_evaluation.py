@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
-from .evaluation import Evaluation
+from .evaluator import Evaluation
 from .registration import find_spec
 from .spaces import check_spaces
 from .task import EVALUATION, lifetime_seeds

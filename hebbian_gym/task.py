@@ -64,7 +64,7 @@ class Task:
     def specs(self) -> tuple[EnvSpec, ...]:
         return tuple(env for env in self.envs if isinstance(env, EnvSpec))
 
-    def seeds(self, stream: int, generation: int, population: Population, index: int) -> np.ndarray:
+    def seeds(self, population: Population, generation: int, stream: int, index: int) -> np.ndarray:
         """Seeds of resets and births of a candidate, uint32 of shape (bodies, episodes, 2)."""
         shared = {"candidate": index, "pair": population.pair(index), "generation": 0}[self.births]
         sequence = np.random.SeedSequence((self.seed, stream, generation, shared))

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .architecture import Architecture, Array
-from .callbacks import Callback, CheckpointWriter, CSVWriter, HeldOut, save_best
+from .architecture import Architecture
+from .callbacks import Best, Callback, CheckpointWriter, CSVWriter, HeldOut, save_best
 from .checkpoint import RUN, as_saved, held, load, refuse_used
-from .evaluation import Evaluation, Evaluator, Evolvable, check_evolvable, make_evaluator
+from .envs.checks import check_count
+from .evaluation import Evolvable, check_evolvable, make_evaluator
+from .evaluator import Evaluator
 from .optimizers.base import PROTOCOL, Genomes, Optimizer, Population
 from .task import Task
 
@@ -36,7 +38,7 @@ class Run:
         generations: where the run is to end, counted from its very beginning.
         run_dir: its folder, or None.
         env_steps: taken so far, all candidates and interrupted sessions together.
-        best: genome of the best mean so far and its held-out fitness, or None.
+        best: mean genome so far, by its fitness on held-out births; None before the first such evaluation.
         metrics: of the last generation; what callbacks return is added.
     """
 
@@ -47,7 +49,7 @@ class Run:
     generations: int
     run_dir: Path | None = None
     env_steps: int = 0
-    best: tuple[Array, float, int] | None = None
+    best: Best | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
 
 
@@ -100,10 +102,8 @@ def train(
     _check_optimizer(optimizer, policy.architecture)
     if resume and run_dir is None:
         raise ValueError("to resume, say where the run is: run_dir")
-    for name, number in (("checkpoint_every", checkpoint_every), ("held_out_every", held_out_every),
-                         ("held_out_episodes", held_out_episodes), ("generations", generations)):  # fmt: skip
-        if number < 1:
-            raise ValueError(f"{name} must be 1 or more, not {number}")
+    check_count(1, generations=generations, checkpoint_every=checkpoint_every)
+    check_count(1, held_out_every=held_out_every, held_out_episodes=held_out_episodes)
     folder, opened = Path(run_dir) if run_dir is not None else None, Opened()
     if resume and folder is not None and not (folder / CHECKPOINT).is_file():
         raise FileNotFoundError(f"there is no file {folder / CHECKPOINT}")
@@ -135,7 +135,7 @@ def train(
         if optimizer.generation % held_out_every:  # after the checkpoint: a resumed run must not see this one
             run.metrics.update(HeldOut(1, held_out_episodes)(run))
     if run.best is not None:
-        policy.genome = run.best[0]
+        policy.genome = run.best.genome
     return run
 
 
@@ -168,7 +168,7 @@ def _asked(optimizer: Optimizer) -> Population:
     return population if hasattr(population, "pair") else Genomes(np.asarray(population, np.float32))
 
 
-def _generation(run: Run, done: Callable[[], None]) -> Evaluation:
+def _generation(run: Run, done: Callable[[], None]) -> None:
     """One generation: ask, evaluate, tell."""
     begin = time.perf_counter()
     generation, population = run.optimizer.generation, _asked(run.optimizer)
@@ -194,14 +194,13 @@ def _generation(run: Run, done: Callable[[], None]) -> Evaluation:
     }
     if reasons := run.optimizer.stop():
         run.metrics["stop"] = ", ".join(f"{name} {value}" for name, value in reasons.items())
-    return result
 
 
 class Opened(NamedTuple):
-    """What a checkpoint adds to a run: environment steps so far, and the best mean, its fitness and generation."""
+    """What a checkpoint adds to a run: environment steps so far, and the best mean."""
 
     env_steps: int = 0
-    best: tuple[Array, float, int] | None = None
+    best: Best | None = None
 
 
 def _open(policy: Evolvable, optimizer: Optimizer, task: Task, folder: Path, resume: bool) -> Opened:
@@ -228,5 +227,5 @@ def _open(policy: Evolvable, optimizer: Optimizer, task: Task, folder: Path, res
         optimizer.load_state_dict({**meta["optimizer"], **optimizer_arrays})
     except ValueError as error:
         raise ValueError(f"{path} was made with another optimizer: {error}") from error
-    best = (arrays["best"], meta["best_fitness"], meta["best_generation"]) if "best" in arrays else None
+    best = Best(arrays["best"], meta["best_fitness"], meta["best_generation"]) if "best" in arrays else None
     return Opened(meta["env_steps"], best)

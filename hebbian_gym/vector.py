@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,13 +13,12 @@ from gymnasium.envs.registration import EnvSpec, VectorizeMode
 from gymnasium.vector import VectorEnv
 from numpy.typing import ArrayLike
 from torch import Tensor
-from typing_extensions import Self
 
 from .architecture import Architecture
 from .batch import Lifetimes, act_batch, birth_batch, learn_batch
-from .evaluation import Evaluation, evaluation, make_body
-from .optimizers.base import Population
-from .task import AGGREGATES, TRAINING, Task
+from .evaluator import Done, Evaluation, Evaluator, Job, evaluation, make_body
+from .spaces import check_spaces
+from .task import AGGREGATES, Task
 from .threads import torch_threads
 
 
@@ -137,7 +136,7 @@ class PlasticNetworks:
             self.lifetimes = learn_batch(self.architecture, self.genomes, self.lifetimes, signals)
 
 
-class VectorEvaluator:
+class VectorEvaluator(Evaluator):
     """Evaluates a whole population at once, in this process, where the environment has a vector entry point.
 
     Every lifetime is an agent of one vector environment, candidates times episodes of them for each body, and has its
@@ -151,8 +150,10 @@ class VectorEvaluator:
     by their place in it, no two candidates can share resets, and a task that wants them to (``births="generation"``,
     or "pair" for mirrored pairs) is refused.
 
-    Torch works on one thread meanwhile: with another number of them the last bits may differ, and networks that are
-    worth a batch are too small to be shared out.
+    :meth:`evaluate` raises a ValueError for an environment without a vector entry point, too, or one that cannot do
+    what the task asks, and calls ``done`` for all candidates when all are done. Torch works on one thread meanwhile:
+    with another number of them the last bits may differ, and networks that are worth a batch are too small to be
+    shared out.
 
     Args:
         architecture: of the candidates.
@@ -162,23 +163,12 @@ class VectorEvaluator:
         self._architecture = architecture
         self._envs: dict[tuple[str, int, bool], tuple[VectorEnv[Any, Any, Any], bool]] = {}
 
-    def evaluate(
-        self,
-        population: Population,
-        task: Task,
-        generation: int = 0,
-        stream: int = TRAINING,
-        done: Callable[[], None] = lambda: None,
-    ) -> Evaluation:
-        """All candidates' episodes; ``done`` is called for each candidate, when all are done.
-
-        Raises:
-            ValueError: for an environment without a vector entry point, or one that cannot do what the task asks.
-        """
+    def _evaluate(self, job: Job, done: Done) -> Evaluation:
+        population, task, generation, stream = job
         candidates = range(len(population))
         genomes = np.stack([self._architecture.check_genome(population[i]) for i in candidates])
         agents = PlasticNetworks(self._architecture, torch.from_numpy(genomes).repeat_interleave(task.episodes, 0))
-        seeds = np.stack([task.seeds(stream, generation, population, i) for i in candidates])
+        seeds = np.stack([task.seeds(population, generation, stream, i) for i in candidates])
         with torch_threads():
             bodies = [self._live(agents, spec, task, seeds[:, body]) for body, spec in enumerate(task.specs)]
         for _ in candidates:
@@ -210,19 +200,14 @@ class VectorEvaluator:
                     f"{spec.id} has no vector entry point: evaluate it with SerialEvaluator or ProcessEvaluator"
                 )
             env = make_body(gym.make_vec, spec, early_stop, n, VectorizeMode.VECTOR_ENTRY_POINT)
+            check_spaces(self._architecture, env.single_observation_space, env.single_action_space, spec.id)
             self._envs[key] = env, _takes_lists(env)
         return self._envs[key]
 
-    def close(self) -> None:
+    def _close(self) -> None:
         for env, _ in self._envs.values():
             env.close()
         self._envs.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self.close()
 
 
 def _takes_lists(env: VectorEnv[Any, Any, Any]) -> bool:

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import gymnasium as gym
@@ -26,6 +27,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from typer.testing import CliRunner
 
 import hebbian_gym as hg
+from hebbian_gym import baselines
 from hebbian_gym.analysis.comparison import plot_comparison
 from hebbian_gym.baselines import (
     BASELINES,
@@ -48,7 +50,7 @@ from hebbian_gym.comparison import (
     load_contender,
 )
 from hebbian_gym.curves import Curve, plot_curves, read_curve
-from hebbian_gym.evaluation import Evaluation
+from hebbian_gym.evaluator import Evaluation
 from hebbian_gym.sb3_evaluation import evaluate_one
 from hebbian_gym.task import EVALUATION, HELD_OUT
 
@@ -323,6 +325,34 @@ def test_what_cannot_be_resumed_says_why(tmp_path):
         train(tmp_path, seed=1, resume=True)
     with pytest.raises(ValueError, match="another baseline"):
         train(tmp_path, dataclasses.replace(TINY, normalize=None), resume=True)
+
+
+def test_a_run_that_another_process_finishes_meanwhile_is_not_overwritten(tmp_path, monkeypatch):
+    @contextmanager
+    def held_after_another(folder):
+        (folder / "model.zip").write_bytes(b"another's")
+        yield
+
+    monkeypatch.setattr(baselines, "held", held_after_another)
+    with pytest.raises(FileExistsError, match="already holds a run"):
+        train(tmp_path)
+    assert (tmp_path / "model.zip").read_bytes() == b"another's"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"timesteps": 0}, "timesteps must be a whole number, 1 or more, not 0"),
+        ({"checkpoint_every": 0}, "checkpoint_every must be a whole number, 1 or more, not 0"),
+        ({"held_out_episodes": -1}, "held_out_episodes must be a whole number, 0 or more, not -1"),
+        ({"threads": 0}, "threads must be a whole number, 1 or more, not 0"),
+        ({"wall_seconds": 0.0}, "wall_seconds must be a positive number of seconds, not 0.0"),
+    ],
+)
+def test_an_impossible_number_is_refused_before_anything_is_made(options, sentence, tmp_path):
+    with pytest.raises(ValueError, match=sentence):
+        train(tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_file_that_is_none_of_ours_is_refused(tmp_path):

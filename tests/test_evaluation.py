@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
@@ -28,6 +29,7 @@ from hebbian_gym.evaluation import (
     Individual,  # a policy without torch: workers import this module, and must not import torch
     make_evaluator,
 )
+from hebbian_gym.evaluator import Job
 from hebbian_gym.optimizers import Copies, MirroredPopulation
 from hebbian_gym.processes import THREAD_VARIABLES
 from hebbian_gym.task import EVALUATION, HELD_OUT, TRAINING, lifetime_seeds
@@ -167,7 +169,7 @@ def test_candidates_share_births_and_resets_as_told(births, groups, stream):
 
 def test_a_copy_is_its_own_pair():
     task = Task(probe())
-    seeds = {task.seeds(HELD_OUT, 0, Copies(np.zeros(0), 4), index).tobytes() for index in range(4)}
+    seeds = {task.seeds(Copies(np.zeros(0), 4), 0, HELD_OUT, index).tobytes() for index in range(4)}
     assert len(seeds) == 4
 
 
@@ -176,7 +178,7 @@ def test_no_life_of_one_stream_is_lived_in_another(births):
     copies, lives = Copies(np.zeros(0), 50), []
     for stream in (TRAINING, HELD_OUT, EVALUATION):
         task = Task(probe(), births=births, episodes=4)
-        seeds = [task.seeds(stream, generation, copies, i) for generation in range(100) for i in range(0, 50, 5)]
+        seeds = [task.seeds(copies, generation, stream, i) for generation in range(100) for i in range(0, 50, 5)]
         lives.append({tuple(life) for life in np.reshape(seeds, (-1, 2)).tolist()})
     training, held_out, evaluation = lives
     assert len(training | held_out | evaluation) == len(training) + len(held_out) + len(evaluation)
@@ -184,7 +186,7 @@ def test_no_life_of_one_stream_is_lived_in_another(births):
 
 def test_the_tasks_seed_decides_the_lives():
     def seeds(seed):
-        return Task(probe(), seed=seed).seeds(TRAINING, 0, Copies(np.zeros(0), 1), 0)
+        return Task(probe(), seed=seed).seeds(Copies(np.zeros(0), 1), 0, TRAINING, 0)
 
     np.testing.assert_array_equal(seeds(1), seeds(1))
     assert not np.isin(seeds(1), seeds(2)).any()
@@ -436,7 +438,7 @@ def test_evaluate_gives_an_array_entry_for_each_episode():
     network = PlasticNetwork(policy.architecture, policy.genome)
     with gym.make("AntDamagedLeftFront-v0") as env:
         for i in range(3):
-            ((reset, birth),) = task.seeds(EVALUATION, 0, Copies(policy.genome, 3), i)[0].tolist()
+            ((reset, birth),) = task.seeds(Copies(policy.genome, 3), 0, EVALUATION, i)[0].tolist()
             infos = []
             run_episode(env, network, reset, birth, lambda *step, infos=infos: infos.append(step[-1]))
             progress.append(sum(info["reward_progress"] for info in infos))
@@ -523,7 +525,7 @@ def test_the_optimizers_populations_are_evaluated_as_they_are():
     task = Task("CartPole-v1")
     with SerialEvaluator(CARTPOLE) as serial:
         together = serial.evaluate(es.ask(), task, 2)
-        alone = [serial.candidate(es.ask(), task, 2, TRAINING, i)[0][0].score for i in (3, 1, 2, 0)]
+        alone = [serial.candidate(Job(es.ask(), task, 2, TRAINING), i)[0][0].score for i in (3, 1, 2, 0)]
     np.testing.assert_array_equal(together.score.ravel()[[3, 1, 2, 0]], alone)
 
 
@@ -573,6 +575,45 @@ def test_an_unknown_rule_is_one_sentence_in_workers_too():
     object.__setattr__(architecture, "rule", "a_notebooks")  # as unpickled where nobody registered it
     with ProcessEvaluator(architecture, 1) as evaluator, pytest.raises(ValueError, match="unknown rule 'a_notebooks'"):
         evaluator.evaluate(Copies(np.zeros(5, np.float32), 4), Task(probe()))
+
+
+def missing():
+    raise FileNotFoundError(2, "No such file or directory", "noise.bin")
+
+
+class Unreadable(Copies):
+    """Copies that no other process can unpickle, for want of a file."""
+
+    def __reduce__(self):
+        return missing, ()
+
+
+def test_what_workers_cannot_unpickle_is_one_sentence_and_the_workers_stay():
+    task, population = Task(probe(), births="candidate"), Copies(np.zeros(0, np.float32), 4)
+    with ProcessEvaluator(STATIC, 2) as evaluator:
+        before = evaluator.pids
+        with pytest.raises(ValueError, match=r"could not unpickle what it is to evaluate: .*noise.bin"):
+            evaluator.evaluate(Unreadable(population.genome, 4), task)
+        found = evaluator.evaluate(population, task).score
+        assert set(evaluator.pids) & set(before)
+    with SerialEvaluator(STATIC) as evaluator:
+        np.testing.assert_array_equal(found, evaluator.evaluate(population, task).score)
+
+
+@pytest.mark.parametrize("make", [SerialEvaluator, partial(ProcessEvaluator, workers=1)])
+def test_a_closed_evaluator_says_so(make):
+    with make(STATIC) as evaluator:
+        pass
+    evaluator.close()
+    with pytest.raises(RuntimeError, match="this evaluator is closed: make another"):
+        evaluator.evaluate(Copies(np.zeros(0, np.float32), 2), Task(probe()))
+
+
+def test_a_task_does_not_see_what_becomes_of_the_registry(monkeypatch):
+    task = Task("CartPole-v1")
+    monkeypatch.setitem(gym.spec("CartPole-v1").kwargs, "sutton_barto_reward", True)
+    assert task.specs[0].kwargs == {}
+    assert task != Task("CartPole-v1")
 
 
 def test_many_interrupted_calls_are_not_taken_for_workers_that_cannot_begin(monkeypatch):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from hebbian_gym.batch import Lifetimes, act_batch, learn_batch
 from hebbian_gym.experiments import (
@@ -23,6 +24,8 @@ from hebbian_gym.experiments import (
     static_foragers,
 )
 from hebbian_gym.network import PlasticNetwork
+from hebbian_gym.rules import get_rule
+from hebbian_gym.vector import run_episodes
 
 MODULES = {
     "foraging-learning-rate": foraging_rate,
@@ -66,6 +69,55 @@ def test_another_seed_is_another_evolution(monkeypatch: pytest.MonkeyPatch) -> N
     assert run(monkeypatch, "foraging-rule").data != run(monkeypatch, "foraging-rule", seed=1).data
 
 
+def test_streams_of_seeds_never_meet() -> None:
+    numbers = [(), (0,), (0, 0), (0, 1), (1, 0), (2,), (2, 1), (2**32 + 1,)]  # numpy pads with zeros
+    drawn = [static_foragers.life_seeds(stream, *n, count=20) for stream in static_foragers.Stream for n in numbers]
+    assert len(np.unique(drawn)) == np.size(drawn)
+
+
+def test_experiments_draw_no_seed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    uses: dict[Any, Any] = {}
+    lived: list[Any] = []
+
+    def seeds(stream: Any, *numbers: int, count: int, plain: Any = static_foragers.seeds) -> Any:
+        drawn = plain(stream, *numbers, count=count)
+        uses.setdefault(stream, set()).update(drawn.tolist())
+        return drawn
+
+    def noted(env: Any, agents: Any, resets: list[int], births: list[int]) -> Any:
+        lived.append((resets, births))
+        return run_episodes(env, agents, resets, births)
+
+    monkeypatch.setattr(static_foragers, "run_episodes", noted)
+    for module in (static_foragers, *MODULES.values()):
+        monkeypatch.setattr(module, "seeds", seeds)
+    for name in MODULES:
+        run(monkeypatch, name)
+    assert set(uses) == set(static_foragers.Stream)
+    assert len(set.union(*uses.values())) == sum(len(drawn) for drawn in uses.values())
+    resets, births = ({seed for both in lived for seed in both[i]} for i in range(2))
+    assert not resets & births
+    assert resets | births == uses[static_foragers.Stream.TRAINING] | uses[static_foragers.Stream.HELD_OUT]
+
+
+def test_held_out_lives_derive_from_the_seed() -> None:
+    budget = replace(SMALL, held_out=2)
+    first, second = (static_foragers.best_rate(static_foragers.Place(), budget, seed) for seed in (0, 1))
+    assert first["simulated_error"] != second["simulated_error"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_single_run_has_no_error_bar() -> None:
+    point = {"runs": [{"error": 1.0}, {"error": 3.0}], "noise": 0.3}
+    axes = Figure().subplots(1, 2)
+    for ax, runs in zip(axes, (2, 1), strict=True):
+        foraging_rate._plot_runs(ax, [{**point, "runs": point["runs"][:runs]}], "noise", "error", "evolved")
+    (several,), (single,) = (ax.containers for ax in axes)
+    assert several.lines[2][0].get_segments()[0][:, 1] == pytest.approx([2 - 2**0.5, 2 + 2**0.5])
+    assert not single.has_yerr
+    assert [c.get_label() for c in (several, single)] == ["evolved (mean and sd)", "evolved"]
+
+
 def test_analytic_rates() -> None:
     rate = static_foragers.analytic_rate
     distances = {0.25: 0.018, 0.5: 0.048, 1.0: 0.088, 1.5: 0.111, 2.0: 0.125}  # D, which is twice the setting
@@ -91,7 +143,8 @@ def test_analytic_rates() -> None:
     ("distance", "noise", "probability"), [(1.0, 0.3, 0.01), (1.0, 0.3, 0.05), (1.0, 1.0, 0.01), (0.5, 0.3, 0.01)]
 )
 def test_delta_rule_errs_as_the_algebra_says(eta: float, distance: float, noise: float, probability: float) -> None:
-    place, lives = static_foragers.Place(distance, noise, probability), static_foragers.seeds(7, count=20)
+    place = static_foragers.Place(distance, noise, probability)
+    lives = static_foragers.life_seeds(static_foragers.Stream.TRAINING, 7, count=20)
     env = place.make(len(lives), 2000, noise_free=True)
     found = static_foragers.errors(static_foragers.valuer(), static_foragers.delta_genomes([eta]), env, lives)[0]
     assert found == pytest.approx(static_foragers.analytic_error(eta, distance, noise, probability), rel=0.15)
@@ -108,10 +161,9 @@ def test_same_values_are_the_same_environment_reflected() -> None:
     place = static_foragers.Place(noise=0.0, same_values=True)
     env, plain = place.make(5, 20), replace(place, same_values=False).make(5, 20)
     foods, _ = env.reset(seed=3)
-    others, infos = plain.reset(seed=3)
+    others, _ = plain.reset(seed=3)
     for _ in range(10):
         assert np.linalg.norm(foods, axis=1) == pytest.approx(np.linalg.norm(others, axis=1), rel=1e-5)
-        factor = 1 - 2 * infos["state"]
         nothing = np.zeros((5, 1), np.float32)
         shown, (foods, *_), (others, *_, infos) = foods, env.step(nothing), plain.step(nothing)
         factor = 1 - 2 * infos["state"]
@@ -123,7 +175,9 @@ def test_told_shows_the_last_food_and_its_value() -> None:
     first, _ = env.reset(seed=0)
     assert first.shape == (3, 9)
     assert not first[:, 4:].any()
+    assert env.observation_space.contains(first)
     second, *_, infos = env.step(np.zeros((3, 1), np.float32))
+    assert env.observation_space.contains(second)
     assert (second[:, 4:8] == first[:, :4]).all()
     assert second[:, 8] == pytest.approx(infos["modulator"], rel=1e-6)
 
@@ -238,8 +292,9 @@ def test_sign_test() -> None:
 
 
 def test_mirrored_rules_are_the_same() -> None:
-    rng = np.random.default_rng(0)
+    rng, delta = np.random.default_rng(0), get_rule(static_foragers.RULE).delta
     rule = rng.standard_normal(8)
-    mirror = np.where([("post" in term) for term in static_foragers.TERMS], rule, -rule)
+    mirror = [value * -delta(0.3, -0.7, 0.0, 1.1, *term, 1.0) / delta(0.3, 0.7, 0.0, 1.1, *term, 1.0)
+              for value, term in zip(rule, np.eye(8), strict=True)]  # fmt: skip
     assert foraging_moving.pairwise_distances(np.stack([rule, mirror]), mirrored=True) == pytest.approx([0.0])
     assert foraging_moving.pairwise_distances(np.stack([rule, mirror]), mirrored=False)[0] > 0.1

@@ -121,7 +121,11 @@ def test_a_start_below_its_floor_never_falls(decay, later):
 
 
 def test_tell_reports_what_it_did():
-    metrics = make().tell(fitnesses(0))
+    es, fitness = make(), fitnesses(0)
+    assert make().tell(fitness)["optimizer/lost"] == 0
+    fitness[3] = np.nan
+    metrics = es.tell(fitness)
+    assert metrics["optimizer/lost"] == 2  # with its twin
     assert metrics["optimizer/sigma"] == 0.1
     assert metrics["optimizer/learning_rate"] == 0.2
     assert all(isinstance(value, float) for value in metrics.values())

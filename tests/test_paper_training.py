@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 import hebbian_gym as hg
 from hebbian_gym.architecture import random_genome
-from hebbian_gym.evaluation import SerialEvaluator
+from hebbian_gym.evaluator import SerialEvaluator
 from hebbian_gym.experiments import EXPERIMENTS, Outcome, Settings, paper_shipped, paper_training
 from hebbian_gym.experiments.paper_shipped import Births, distances, summarise_births, summarise_training
 from hebbian_gym.experiments.paper_training import Budget, Completed, Evolution, evolve, judge_births, judge_versions

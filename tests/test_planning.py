@@ -12,6 +12,7 @@ from hebbian_gym import OpenAIES, ProcessEvaluator, SerialEvaluator, Task, calib
 from hebbian_gym.architecture import architecture_for, random_genome
 from hebbian_gym.calibration import MINIMAL, calibrate, message_bytes
 from hebbian_gym.evaluation import Individual
+from hebbian_gym.evaluator import Job
 from hebbian_gym.experiments import Settings, reproduce, scaling
 from hebbian_gym.optimizers.base import Copies
 from hebbian_gym.planning import DRAWS, Costs, master_limit, predict, simulate
@@ -220,9 +221,9 @@ def test_messages_are_as_long_as_multiprocessing_sends_them(cartpole, calibrated
     population = es.ask()
     with ProcessEvaluator(policy.architecture, 1) as evaluator, SerialEvaluator(policy.architecture) as serial:
         sent.clear()
-        lives = [serial.candidate(population, task, 0, 0, index) for index in range(len(population))]
+        lives = [serial.candidate(Job(population, task, 0, 0), index) for index in range(len(population))]
         evaluator.evaluate(population, task)
-    assert sent[0] == message_bytes((population, task, 0, 0)) == calibrated.population_bytes
+    assert sent[0] == message_bytes(Job(population, task, 0, 0)) == calibrated.population_bytes
     assert sent[1:] == [message_bytes(index) for index in range(len(population))]
     answers = {calibration.candidate_bytes(each, 9) - message_bytes(9) for each in lives}
     assert calibrated.candidate_bytes - message_bytes(9) in answers

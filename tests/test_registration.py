@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import gymnasium as gym
 import pytest
 from gymnasium.envs.registration import EnvSpec
 
-from hebbian_gym.registration import ENVIRONMENTS, importable, register
+from hebbian_gym.registration import ENVIRONMENTS, importable, metres_per_progress, register
 
 ANTS = {
     "AntUndamaged-v0",
@@ -33,6 +34,12 @@ def registry() -> Iterator[dict[str, Any]]:
     yield gym.registry
     gym.registry.clear()
     gym.registry.update(before)
+
+
+def test_metres_are_known_of_those_that_declare_them() -> None:
+    assert {metres_per_progress(id_) for id_ in ANTS} == {0.0165}  # s a step, of a progress in m/s
+    assert math.isnan(metres_per_progress("CartPole-v1"))
+    assert math.isnan(metres_per_progress(EnvSpec("Mine-v0", entry_point=lambda: None)))  # type: ignore[arg-type]
 
 
 def test_every_ant_is_registered() -> None:

@@ -6,12 +6,16 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hebbian_gym import Architecture, OpenAIES, SerialEvaluator, Task, train
 from hebbian_gym.architecture import random_genome
@@ -20,6 +24,7 @@ from hebbian_gym.checkpoint import load_policy, save_policy
 from hebbian_gym.evaluation import (
     Individual,  # a policy without torch: workers import this module, and torch takes seconds
 )
+from hebbian_gym.logs import append_row, read_rows, write_rows
 
 ARCHITECTURE = Architecture((1, 1), rule="static", initial_weights="evolved", low=(-3.0,), high=(3.0,))
 SIZE = 6
@@ -332,6 +337,33 @@ def test_a_full_disk_leaves_the_previous_log(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
 
 
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from("abc"), st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1)),
+        min_size=1, max_size=6,
+    )
+)  # fmt: skip
+def test_a_log_that_grows_row_by_row_is_the_one_written_whole(told):
+    logged = [{"generation": str(i), **row} for i, row in enumerate(told)]
+    with tempfile.TemporaryDirectory() as folder:
+        grown, whole = Path(folder) / "grown.csv", Path(folder) / "whole.csv"
+        write_rows(grown, logged[:1])
+        for row in logged[1:]:
+            append_row(grown, row)
+        write_rows(whole, logged)
+        assert grown.read_bytes() == whole.read_bytes()
+        assert [{name: text for name, text in row.items() if text} for row in read_rows(grown)] == logged
+
+
+def test_a_row_that_was_cut_short_does_not_count(straight, tmp_path):
+    evolve(tmp_path, 4)
+    with (tmp_path / "log.csv").open("a") as file:
+        file.write("1")  # of generation 12, say
+    assert [row["generation"] for row in read_rows(tmp_path / "log.csv")] == ["0", "1", "2", "3"]
+    assert_same(evolve(tmp_path, 8, resume=True), straight)
+    assert rows(tmp_path) == rows(straight.run_dir)
+
+
 # What a run gives
 
 
@@ -495,7 +527,7 @@ def test_numpys_numbers_are_settings_like_pythons(tmp_path):
 @pytest.mark.parametrize("name", ["checkpoint_every", "held_out_every", "held_out_episodes"])
 def test_an_impossible_number_is_refused_before_anything_is_evaluated(tmp_path, name):
     before = Hill.resets
-    with pytest.raises(ValueError, match=f"{name} must be 1 or more, not 0"):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number, 1 or more, not 0"):
         evolve(tmp_path, 2, **{name: 0})
     assert Hill.resets == before
 

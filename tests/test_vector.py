@@ -95,6 +95,7 @@ class Feast(VectorEnv):
     """The same in arrays: a hundred meals for everybody."""
 
     metadata = {"autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012
+    single_observation_space, single_action_space = Meal.observation_space, Meal.action_space
 
     def __init__(self, num_envs):
         self.num_envs = num_envs
@@ -210,7 +211,7 @@ def test_an_environment_of_one_seed_gives_each_agent_what_its_place_gives():
     population = Copies(0.3 * random_genome(architecture), 4)
     task = Task(meals("MealsOfOneSeed"), episodes=episodes, seed=5)
     ours = evaluated(architecture, population, task, 7)
-    seeds = np.stack([task.seeds(TRAINING, 7, population, i)[0] for i in range(4)])  # (candidates, episodes, 2)
+    seeds = np.stack([task.seeds(population, 7, TRAINING, i)[0] for i in range(4)])  # (candidates, episodes, 2)
     resets = Meals.seeds(int(seeds[0, 0, 0]), 4 * episodes)
     alone = PlasticNetwork(architecture, population[0])
     for (i, j), score in np.ndenumerate(ours.score[:, 0]):
@@ -381,6 +382,30 @@ def test_an_environment_without_early_stop_says_so():
     architecture, _ = architecture_for("CartPole-v1", hidden=(), rule="A")
     with pytest.raises(ValueError, match=r"CartPole-v1 could not be made: .*; make the task with early_stop=False"):
         evaluated(architecture, Copies(random_genome(architecture), 2), Task("CartPole-v1", early_stop=True))
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        Architecture((5, 1), low=(-2.0,), high=(2.0,)),  # another observation
+        Architecture((4, 2), low=(-2.0,) * 2, high=(2.0,) * 2),  # another action
+        Architecture((4, 1), low=(-5.0,), high=(5.0,)),  # other bounds
+    ],
+)
+def test_an_environment_of_other_spaces_is_refused_as_by_the_serial_evaluator(architecture):
+    told = []
+    for evaluator in (VectorEvaluator(architecture), SerialEvaluator(architecture)):
+        with evaluator, pytest.raises(ValueError, match="Meals-v0") as refused:
+            evaluator.evaluate(genomes(architecture), Task(meals()))
+        told.append(str(refused.value))
+    assert told[0] == told[1]
+
+
+def test_a_closed_evaluator_says_so():
+    with VectorEvaluator(EATERS["ABCD"]) as evaluator:
+        pass
+    with pytest.raises(RuntimeError, match="this evaluator is closed: make another"):
+        evaluator.evaluate(genomes(EATERS["ABCD"]), Task(meals()))
 
 
 def test_a_genome_of_another_network_is_refused():

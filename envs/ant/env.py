@@ -28,10 +28,9 @@ except ImportError as error:  # pragma: no cover
 from ..checks import check_choice, check_count, checked_action, is_number
 from . import state
 from .body import LEGS, damaged, to_urdf, undamaged
+from .state import SUBSTEPS, TIME_STEP
 from .world import World
 
-TIME_STEP = 0.0165  # s, of one env step: Bullet's 4 substeps
-SUBSTEPS = 4
 STRIDES = 2  # calls of Bullet in a time step: damping is corrected at the beginning of each
 SOLVER_ITERATIONS = 5
 TORQUE_BOUND = 250.0  # N m at |action| 1: Bullet's power 2.5 times 100
@@ -116,7 +115,11 @@ class AntEnv(gym.Env[np.ndarray, np.ndarray], gym.utils.EzPickle):
         RuntimeError: for a window on a machine without a display.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": 60}  # noqa: RUF012 (Gymnasium's)
+    metadata: dict[str, Any] = {  # noqa: RUF012 (Gymnasium's)
+        "render_modes": ["rgb_array", "human"],
+        "render_fps": 60,
+        "metres_per_progress": TIME_STEP,  # progress is a speed
+    }
 
     def __init__(
         self,

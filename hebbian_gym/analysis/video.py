@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
-from ..evaluation import make_body
+from ..evaluator import make_body
 from ..network import PlasticNetwork
 from ..palette import BLUE
 from ..registration import check_entry, find_spec

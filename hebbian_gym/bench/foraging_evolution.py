@@ -7,9 +7,10 @@ from contextlib import closing
 import gymnasium as gym
 import numpy as np
 
-from ..experiments.static_foragers import Budget, Place, errors, genetic, seeds, valuer
+from ..experiments.static_foragers import Budget, Place, errors, genetic, valuer
 from ..network import PlasticNetwork
 from ..rollout import run_episode
+from ..task import lifetime_seeds
 from ..threads import torch_threads
 from .measurement import Measurement, cpu_time, interleaved
 
@@ -29,14 +30,14 @@ def foraging_evolution(repetitions: int, size: int = 1000) -> Measurement:
     def ours(seed: int) -> float:
         start = cpu_time()
         ga = genetic(architecture, budget.population, seed)
-        ga.tell(-errors(architecture, ga.ask().genomes, env, seeds(seed, count=budget.lives)))
+        ga.tell(-errors(architecture, ga.ask().genomes, env, np.array(lifetime_seeds(seed, budget.lives))))
         return scale * (cpu_time() - start)
 
     def peer(seed: int) -> float:
         network = PlasticNetwork(architecture, genetic(architecture, budget.population, seed).ask().genomes[0])
         start = cpu_time()
-        for life in range(PEER_LIVES):
-            run_episode(single, network, seed + life, seed + life)
+        for reset, birth in lifetime_seeds(seed, PEER_LIVES):
+            run_episode(single, network, reset, birth)
         return scale * (agents / PEER_LIVES) * (cpu_time() - start)
 
     def floor() -> float:
@@ -46,7 +47,7 @@ def foraging_evolution(repetitions: int, size: int = 1000) -> Measurement:
             env.step(idle)
         return scale * (cpu_time() - start)
 
-    with torch_threads(), closing(single):  # on one thread, so that all of its time is this one's
+    with torch_threads(), closing(env), closing(single):  # on one thread, so that all of its time is this one's
         minutes, of_peer = interleaved(ours, peer, repetitions)
         of_env = float(np.median([floor() for _ in range(repetitions)]))
     what = (

@@ -12,8 +12,8 @@ from gymnasium.error import DependencyNotInstalled
 
 from ..architecture import Array, architecture_for, random_genome
 from ..calibration import candidate_bytes, message_bytes
-from ..callbacks import CheckpointWriter
-from ..evaluation import Evaluator, SerialEvaluator
+from ..callbacks import Best, CheckpointWriter
+from ..evaluator import Evaluator, Job, SerialEvaluator
 from ..optimizers import OpenAIES
 from ..policy import HebbianPolicy
 from ..presets import get_preset
@@ -78,7 +78,7 @@ def message_size(repetitions: int, size: int = 5) -> Measurement:
     last = len(population) - 1  # the longest index
 
     def ours(generation: int) -> float:
-        lives = [serial.candidate(population, task, generation, TRAINING, index) for index in range(size)]
+        lives = [serial.candidate(Job(population, task, generation, TRAINING), index) for index in range(size)]
         return max(candidate_bytes(each, last) for each in lives)
 
     with SerialEvaluator(policy.architecture) as serial:
@@ -101,7 +101,7 @@ def _checkpoint(name: str, preset: str, target: float, repetitions: int, size: i
     """Mean wall time of writing a checkpoint, because it waits for the disk, to where temporary files go."""
     policy, strategy, task = get_preset(preset).make(optimizer="adam")
     with tempfile.TemporaryDirectory() as folder, SerialEvaluator(policy.architecture) as evaluator:
-        run = Run(policy, strategy, task, evaluator, generations=1, best=(policy.genome, 0.0, 0))
+        run = Run(policy, strategy, task, evaluator, generations=1, best=Best(policy.genome, 0.0, 0))
         path = Path(folder) / "checkpoint.npz"
         writer = CheckpointWriter(path, every=1)
         writer(run)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..architecture import Array
 from ..network import PlasticNetwork
+from ..task import lifetime_seeds
 
 MICRO = 1e6
 cpu_time = time.thread_time  # s; of this thread, because BLAS's idle threads spin
@@ -88,9 +89,13 @@ def time_per_call(function: Callable[..., Any], arguments: Iterable[tuple[Any, .
 def time_per_lifetime_step(
     env: gym.Env[Any, Any], network: PlasticNetwork, seed: int, steps: int
 ) -> tuple[float, list[Array]]:
-    """Mean CPU time (us) of acting, learning and ``env.step`` in a lifetime of so many steps, and the actions taken."""
+    """Mean CPU time (us) of acting, learning and ``env.step`` in a lifetime of so many steps, and the actions taken.
+
+    The environment is reset with ``seed``, as the peer's is; the birth's seed is another, which derives from it.
+    """
+    ((_, birth),) = lifetime_seeds(seed)
     observation, _ = env.reset(seed=seed)
-    network.reset(seed)
+    network.reset(birth)
     actions: list[Array] = []
     start = cpu_time()
     for _ in range(steps):

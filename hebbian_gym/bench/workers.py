@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ..architecture import architecture_for, random_genome
-from ..evaluation import SerialEvaluator
+from ..evaluator import SerialEvaluator
 from ..optimizers import OpenAIES
 from ..processes import ProcessEvaluator
 from ..task import Task

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from .common import Json, Seed, app, console, write_json
+from ..plain import write_json
+from .common import Json, Seed, app, console
 
 
 @app.command()

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ..machine import usable_cores
+from ..pretrained import find_policy
 
 if TYPE_CHECKING:
     from gymnasium.envs.registration import EnvSpec
 
-    from ..evaluation import Evaluation
+    from ..evaluator import Evaluation
 
 CORES = usable_cores()
 CONFIG = "config.json"
@@ -45,10 +46,11 @@ def score_policy(policy: str, bodies: list[EnvSpec], episodes: int, seed: int, w
     import numpy as np
 
     from ..checkpoint import load_policy
-    from ..evaluation import METRES, Individual, evaluate
+    from ..evaluation import Individual, evaluate
     from ..progress import Counter
+    from ..registration import metres_per_progress
 
-    architecture, genome, _ = load_policy(policy_file(policy))
+    architecture, genome, _ = load_policy(find_policy(policy))
     results = {}
     what = f"{episodes} lifetimes on each of {len(bodies)}"
     with Counter(console, what, episodes * len(bodies), "lifetimes") as count:
@@ -57,12 +59,13 @@ def score_policy(policy: str, bodies: list[EnvSpec], episodes: int, seed: int, w
     table = Table(title=f"{policy}: mean +- sd over {episodes} lifetimes", title_justify="left")
     for name in ("environment", "score", "distance (progress)", "distance (m)", "steps"):
         table.add_column(name, overflow="fold")
-    for name, result in results.items():
+    for body in bodies:
+        result = results[body.id]
         lived = np.isfinite(result.fitness)
         distance = result.distance[lived]
-        known = np.isfinite(distance).any()  # not every environment tells it
-        distances = (_spread(distance), _spread(METRES * distance, 1)) if known else ("-", "-")
-        table.add_row(name, _spread(result.score[lived]), *distances, f"{result.steps[lived].mean():.0f}")
+        metres = metres_per_progress(body) * distance
+        told = (_spread(result.score[lived]), _spread(distance), _spread(metres, 1))
+        table.add_row(body.id, *told, f"{result.steps[lived].mean():.0f}")
     console.print(table)
     for name, result in results.items():
         if result.errors:
@@ -71,20 +74,12 @@ def score_policy(policy: str, bodies: list[EnvSpec], episodes: int, seed: int, w
 
 
 def _spread(values: Any, digits: int = 0) -> str:
-    """Mean and standard deviation, to so many decimals or more where the mean is small."""
+    """Mean and standard deviation, to so many decimals or more where the mean is small; "-" if they are not known."""
     size = abs(values.mean())
+    if not size < math.inf:
+        return "-"
     digits = max(digits, 3 if size < 1 else 2 if size < 10 else 0)
     return f"{values.mean():.{digits}f} +- {values.std():.{digits}f}"
-
-
-def policy_file(policy: str) -> Path:
-    """The file of a policy that is given by its path, by its run's folder or, if there is neither, by its name."""
-    from ..pretrained import pretrained_path
-
-    path = Path(policy)
-    if (path / "policy.npz").is_file():
-        return path / "policy.npz"
-    return path if path.is_file() or path.suffix else pretrained_path(policy)
 
 
 def find_body(env: str | None, kwargs: str | None, policy: str, meta: dict[str, Any]) -> EnvSpec:
@@ -121,18 +116,3 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"{folder} holds no run that can be resumed (there is no {path})")
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return config
-
-
-def write_json(path: Path, data: Any) -> None:
-    """A file of plain data; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(plain(data), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def plain(data: Any) -> Any:
-    """Data as JSON can hold it: null for what is not a finite number."""
-    if isinstance(data, dict):
-        return {name: plain(value) for name, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [plain(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
+from ..plain import write_json
+from ..pretrained import find_policy
 from .common import (
     CONFIG,
     CORES,
@@ -20,15 +23,13 @@ from .common import (
     app,
     console,
     json_object,
-    policy_file,
     read_config,
     score_policy,
-    write_json,
 )
 
 if TYPE_CHECKING:
     from ..architecture import Architecture
-    from ..evaluation import Evaluator
+    from ..evaluator import Evaluator
     from ..presets import Preset
 
 HELD_OUT_EVERY = 10  # generations
@@ -124,7 +125,7 @@ def evolve(
     from ..progress import TrainingProgress
     from ..training import CHECKPOINT, train
 
-    policy, optimizer, task = preset.make(seed, None if start is None else load_policy(policy_file(start))[1])
+    policy, optimizer, task = preset.make(seed, None if start is None else load_policy(find_policy(start))[1])
 
     def begin(architecture: Architecture) -> Evaluator:
         made = make_evaluator(architecture, **evaluator)
@@ -138,12 +139,16 @@ def evolve(
         write_json(run_dir / CONFIG, config)
         return made
 
-    callbacks: list[Callback] = [TensorBoard(run_dir / "tensorboard")] if tensorboard else []
     try:
-        with held(run_dir), TrainingProgress(console, preset.generations, len(optimizer.ask())) as progress:
+        with ExitStack() as stack:
+            stack.enter_context(held(run_dir))
+            progress = stack.enter_context(TrainingProgress(console, preset.generations, len(optimizer.ask())))
+            callbacks: list[Callback] = [progress]
+            if tensorboard:
+                callbacks.insert(0, stack.enter_context(closing(TensorBoard(run_dir / "tensorboard"))))
             run = train(
                 policy, optimizer, task, preset.generations, evaluator=begin, run_dir=run_dir, resume=resume,
-                callbacks=[*callbacks, progress], done=progress.candidate, **every,
+                callbacks=callbacks, done=progress.candidate, **every,
             )  # fmt: skip
     except KeyboardInterrupt:
         saved = (run_dir / CHECKPOINT).exists()
@@ -153,7 +158,7 @@ def evolve(
         raise typer.Exit(130) from None
     if "fitness/mean" not in run.metrics:
         console.print(f"no generation was left to evolve: --generations N, with N over {optimizer.generation}, goes on")
-    held_out = f", {run.best[1]:.1f} on held-out births" if run.best else ""
+    held_out = f", {run.best.fitness:.1f} on held-out births" if run.best else ""
     console.print(
         f"{optimizer.generation} generations; best mean genome{held_out}: {run_dir / 'policy.npz'}", highlight=False
     )

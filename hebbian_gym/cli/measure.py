@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .common import CORES, Json, Workers, app, console, write_json
+from ..plain import write_json
+from .common import CORES, Json, Workers, app, console
 from .evolve import evolve
 
 

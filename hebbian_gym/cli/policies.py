@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ..plain import write_json
+from ..pretrained import find_policy
 from .common import (
     CORES,
     EnvKwargs,
@@ -17,9 +19,7 @@ from .common import (
     app,
     console,
     find_body,
-    policy_file,
     score_policy,
-    write_json,
 )
 
 
@@ -41,7 +41,7 @@ def evaluate(
     """
     from ..checkpoint import load_policy
 
-    _, _, meta = load_policy(policy_file(policy))
+    _, _, meta = load_policy(find_policy(policy))
     names: list[str | None] = [*env] if env else [None]
     bodies = [find_body(name, env_kwargs, policy, meta) for name in names]
     results = score_policy(policy, bodies, episodes, seed, workers)
@@ -68,7 +68,7 @@ def record(
     from ..progress import Counter
     from ..task import lifetime_seeds
 
-    architecture, genome, meta = load_policy(policy_file(policy))
+    architecture, genome, meta = load_policy(find_policy(policy))
     body = find_body(env, env_kwargs, policy, meta)
     with Counter(console, f"filming {out}", body.max_episode_steps, "steps") as count:
         life = film(body, PlasticNetwork(architecture, genome), out, *lifetime_seeds(seed)[0], count)

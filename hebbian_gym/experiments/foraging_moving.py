@@ -11,13 +11,12 @@ from ..palette import BLUE, GREEN, GREY, ORANGE
 from . import Outcome, Settings
 from .common import in_parallel, require_matplotlib
 from .moving_foragers import ETA, RULE_GENES, Arena, Interface, Moving, evolve_moving, held_out_scores
-from .static_foragers import DELTA, TERM_LABELS, TERMS, Array, Budget, cosine, seeds
+from .static_foragers import DELTA, TERM_LABELS, TERMS, WITH_POST, Array, Budget, Stream, cosine, seeds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WITH_POST = np.array([term.endswith(("pre_post", "post", "post_only")) for term in TERMS])
 BUDGETS = {"quick": Budget(4, 80, 50, 3, 300, 10), "full": Budget(10, 200, 50, 4, 300, 20)}
 INTERFACES = {
     "4 units": Interface("raw", 4),
@@ -32,8 +31,8 @@ BOTTLENECK, UNCONSTRAINED = "one bit", "4 units"
 def moving(settings: Settings) -> Outcome:
     """Evolve both parts with several interfaces between them; compare the rules, and swap them between runs."""
     budget = BUDGETS[settings.budget]
-    numbers = tuple(seeds(settings.seed, 3, count=budget.runs).tolist())
-    jobs = [Moving(interface, Arena(), budget, numbers) for interface in INTERFACES.values()]
+    numbers = tuple(seeds(Stream.MOVING, settings.seed, count=budget.runs).tolist())
+    jobs = [Moving(interface, Arena(), budget, numbers, settings.seed) for interface in INTERFACES.values()]
     results = in_parallel(evolve_and_dissect, jobs, settings)
     conditions = {
         name: {**asdict(interface), **result}
@@ -81,10 +80,10 @@ def pairwise_distances(theta: Array, mirrored: bool) -> list[float]:
             opposite sign, which the motor network's first layer can undo; that rule is this one with the opposite sign
             in all terms without y.
     """
-    distances = []
+    distances, keep = [], np.isin(TERMS, list(WITH_POST))
     for i, first in enumerate(theta):
         for second in theta[:i]:
-            images = [second, np.where(WITH_POST, second, -second)] if mirrored else [second]
+            images = [second, np.where(keep, second, -second)] if mirrored else [second]
             distances.append(1 - max(cosine(first, image) for image in images))
     return distances
 

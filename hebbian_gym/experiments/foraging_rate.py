@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from .static_foragers import (
     Budget,
     Place,
     Static,
+    Stream,
     analytic_error,
     analytic_rate,
     evolved_and_best,
@@ -40,8 +42,9 @@ def learning_rate(settings: Settings) -> Outcome:
     """Evolve rule and rate at several distances, noises and transition probabilities; beside the best rate."""
     budget = BUDGETS[settings.budget]
     places = list(dict.fromkeys(_place(knob, value) for knob, values in SWEEPS.items() for value in values))
-    numbers = tuple(seeds(settings.seed, 1, count=budget.runs).tolist())
-    results = in_parallel(evolved_and_best, [Static(place, budget, numbers) for place in places], settings)
+    numbers = tuple(seeds(Stream.LEARNING_RATE, settings.seed, count=budget.runs).tolist())
+    jobs = [Static(place, budget, numbers, settings.seed) for place in places]
+    results = in_parallel(evolved_and_best, jobs, settings)
     points = [{**asdict(place), **best, "runs": runs} for place, (runs, best) in zip(places, results, strict=True)]
     data = {"budget": asdict(budget), "sweeps": {k: list(v) for k, v in SWEEPS.items()}, "points": points}
     data["test"] = _judge_rates(data)
@@ -126,9 +129,7 @@ def plot_rates(ax: Axes, data: dict[str, Any], knob: str) -> None:
     ax.plot(values, [analytic_rate(*k) for k in knobs], color=GREY, linewidth=2, label="best rate, analytic")
     ax.plot(where, [p["simulated_rate"] for p in points], "s", color="none", markeredgecolor="black",
             markersize=9, label="best rate in these lives")  # fmt: skip
-    rates = [[run["effective_rate"] for run in point["runs"]] for point in points]
-    ax.errorbar(where, np.mean(rates, 1), np.std(rates, 1), fmt="o", color=BLUE, capsize=4, markersize=7,
-                label="evolved (effective rate, mean and sd)")  # fmt: skip
+    _plot_runs(ax, points, knob, "effective_rate", "evolved, effective rate")
     _tidy(ax, data, knob)
 
 
@@ -142,10 +143,19 @@ def plot_errors(ax: Axes, data: dict[str, Any], knob: str) -> None:
     ax.plot(values, analytic, color=GREY, linewidth=2, label="delta rule, analytic steady state")
     ax.plot(where, [p["error_at_analytic_rate"] for p in points], "D", color="none", markeredgecolor=RED,
             markersize=9, label="delta rule at that rate, these lives")  # fmt: skip
-    found = [[run["error"] for run in point["runs"]] for point in points]
-    ax.errorbar(where, np.mean(found, 1), np.std(found, 1), fmt="o", color=BLUE, capsize=4, label="evolved")
+    _plot_runs(ax, points, knob, "error", "evolved")
     ax.set_yscale("log")
     _tidy(ax, data, knob)
+
+
+def _plot_runs(ax: Axes, points: Sequence[dict[str, Any]], knob: str, name: str, label: str) -> None:
+    """Means of a number that each run of a point has, and if there are several runs their standard deviations."""
+    found = np.array([[run[name] for run in point["runs"]] for point in points])
+    several = found.shape[1] > 1
+    ax.errorbar(
+        [point[knob] for point in points], found.mean(1), found.std(1, ddof=1) if several else None,
+        fmt="o", color=BLUE, capsize=4, markersize=7, label=f"{label} (mean and sd)" if several else label,
+    )  # fmt: skip
 
 
 def _tidy(ax: Axes, data: dict[str, Any], knob: str) -> None:

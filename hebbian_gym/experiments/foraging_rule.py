@@ -11,7 +11,7 @@ import numpy as np
 from ..palette import BLUE, ORANGE
 from . import Outcome, Settings
 from .common import in_parallel, require_matplotlib
-from .static_foragers import DELTA, TERM_LABELS, TERMS, Budget, Place, Static, evolved_and_best, run_mean, seeds
+from .static_foragers import DELTA, TERM_LABELS, TERMS, Budget, Place, Static, Stream, evolved_and_best, run_mean, seeds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,8 +32,10 @@ VANISHED = 0.1  # the most of the linear condition's effective rate that counts 
 def rule(settings: Settings) -> Outcome:
     """Evolve rules for three read-outs, and where nothing changes and W(0) evolves, too."""
     budget = BUDGETS[settings.budget]
-    numbers = tuple(seeds(settings.seed, 2, count=budget.runs).tolist())
-    jobs = [Static(place, budget, numbers, read_out, birth) for read_out, place, birth in CONDITIONS.values()]
+    numbers = tuple(seeds(Stream.RULE, settings.seed, count=budget.runs).tolist())
+    jobs = [
+        Static(place, budget, numbers, settings.seed, read_out, birth) for read_out, place, birth in CONDITIONS.values()
+    ]
     results = in_parallel(evolved_and_best, jobs, settings)
     conditions = {
         name: {"read_out": job.read_out, **asdict(job.place), "evolved_birth": job.evolved_birth,

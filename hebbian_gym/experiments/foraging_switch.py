@@ -12,7 +12,7 @@ from ..palette import BLUE, GREY, ORANGE
 from . import Outcome, Settings
 from .common import in_parallel, require_matplotlib, sign_test
 from .moving_foragers import Arena, Interface, Moving, evolve_moving, held_out_scores
-from .static_foragers import Budget, seeds
+from .static_foragers import Budget, Stream, seeds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,11 +26,11 @@ SIGNIFICANT = 0.05
 def switch(settings: Settings) -> Outcome:
     """Evolve foragers that are born knowing values that are reversed in mid-life: plastic ones, and with eta = 0."""
     budget = BUDGETS[settings.budget]
-    numbers = seeds(settings.seed, 4, count=budget.runs).tolist()
+    numbers = seeds(Stream.SWITCH, settings.seed, count=budget.runs).tolist()
     arena = Arena(transition_probability=0.0, switch_at=budget.steps // 2)
     chunks = [tuple(numbers[start : start + CHUNK]) for start in range(0, len(numbers), CHUNK)]
     jobs = [
-        Moving(Interface("raw"), arena, replace(budget, runs=len(chunk)), chunk, 0.0, plastic)
+        Moving(Interface("raw"), arena, replace(budget, runs=len(chunk)), chunk, settings.seed, 0.0, plastic)
         for plastic in (True, False)
         for chunk in chunks
     ]

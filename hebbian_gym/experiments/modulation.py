@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from gymnasium.spaces import Box
+from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
 
 from ..architecture import Architecture, random_genome
 from ..optimizers.openai_es import OpenAIES
@@ -13,15 +16,16 @@ from ..palette import BLUE, GREEN, GREY, ORANGE
 from . import Outcome, Settings
 from .common import in_parallel, require_matplotlib
 from .static_foragers import (
-    HELD_OUT,
     INGREDIENTS,
     Array,
     Budget,
     Place,
+    Stream,
     best_rate,
     errors,
     evolve_together,
     idle_error,
+    life_seeds,
     seeds,
     valuer,
 )
@@ -72,21 +76,23 @@ CONDITIONS = {
 }
 
 
-class Told:
+class Told(VectorWrapper):
     """An environment of valuation that also shows the last food and what was told of it; zeros at the start."""
 
-    def __init__(self, env: Any) -> None:
-        self.num_envs, self._env = env.num_envs, env
+    def __init__(self, env: VectorEnv[Array, Array, Array]) -> None:
+        super().__init__(env)
+        self.single_observation_space = Box(-np.inf, np.inf, (2 * INGREDIENTS + 1,), np.float32)
+        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
         self._food = np.zeros((env.num_envs, INGREDIENTS), np.float32)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Start new lives."""
-        self._food, infos = self._env.reset(seed=seed, options=options)
+        self._food, infos = self.env.reset(seed=seed, options=options)
         return np.pad(self._food, ((0, 0), (0, INGREDIENTS + 1))), infos
 
-    def step(self, estimates: Array) -> tuple[Any, ...]:
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         """Judge the estimates and show the next foods, and these."""
-        food, rewards, terminated, truncated, infos = self._env.step(estimates)
+        food, rewards, terminated, truncated, infos = self.env.step(actions)
         seen = np.concatenate([food, self._food, infos["modulator"][:, None]], axis=1, dtype=np.float32)
         self._food = food
         return seen, rewards, terminated, truncated, infos
@@ -94,11 +100,19 @@ class Told:
 
 @dataclass(frozen=True)
 class Runs:
-    """Evolutions of one condition, one for each seed."""
+    """Evolutions of one condition.
+
+    Attributes:
+        condition: that one.
+        budget: how much.
+        numbers: the runs' seeds.
+        seed: the experiment's, from which the lives derive that evolution never saw.
+    """
 
     condition: Condition
     budget: Budget
-    seeds: tuple[int, ...]
+    numbers: tuple[int, ...]
+    seed: int
 
 
 def evolve(runs: Runs) -> list[dict[str, Any]]:
@@ -106,7 +120,7 @@ def evolve(runs: Runs) -> list[dict[str, Any]]:
     budget, architecture = runs.budget, runs.condition.architecture
     strategies = [
         OpenAIES(random_genome(architecture, seed, START), budget.population, SIGMA, RATE, seed, optimizer="adam")
-        for seed in runs.seeds
+        for seed in runs.numbers
     ]
     env = _make(runs.condition, len(strategies) * budget.population * budget.lives, budget.steps)
     curves: list[Array] = []
@@ -116,16 +130,16 @@ def evolve(runs: Runs) -> list[dict[str, Any]]:
         curves.append(np.median(found.reshape(len(strategies), -1), axis=1))
         return -found
 
-    evolve_together(strategies, runs.seeds, budget, fitness)
+    evolve_together(strategies, runs.numbers, budget, fitness)
     env = _make(runs.condition, len(strategies) * budget.held_out, budget.steps, noise_free=True)
-    held_out = seeds(0, HELD_OUT, count=budget.held_out)
+    held_out = life_seeds(Stream.HELD_OUT, runs.seed, count=budget.held_out)
     found = errors(architecture, np.stack([strategy.mean for strategy in strategies]), env, held_out)
     found = np.nan_to_num(found, nan=LOST, posinf=LOST)
     training = np.array(curves).T.tolist()
     return [{"error": float(error), "training": curve} for error, curve in zip(found, training, strict=True)]
 
 
-def _make(condition: Condition, agents: int, steps: int, noise_free: bool = False) -> Any:
+def _make(condition: Condition, agents: int, steps: int, noise_free: bool = False) -> VectorEnv[Any, Any, Any]:
     env = Place().make(agents, steps, noise_free)
     return Told(env) if condition.told else env
 
@@ -133,8 +147,9 @@ def _make(condition: Condition, agents: int, steps: int, noise_free: bool = Fals
 def modulation(settings: Settings) -> Outcome:
     """Evolve all conditions with the same budget and seeds."""
     budget = BUDGETS[settings.budget]
-    numbers = tuple(seeds(settings.seed, 5, count=budget.runs).tolist())
-    results = in_parallel(evolve, [Runs(condition, budget, numbers) for condition in CONDITIONS.values()], settings)
+    numbers = tuple(seeds(Stream.MODULATION, settings.seed, count=budget.runs).tolist())
+    jobs = [Runs(condition, budget, numbers, settings.seed) for condition in CONDITIONS.values()]
+    results = in_parallel(evolve, jobs, settings)
     conditions = {
         name: {**asdict(condition), "genes": condition.architecture.genome_size, "runs": runs}
         for (name, condition), runs in zip(CONDITIONS.items(), results, strict=True)
@@ -142,7 +157,7 @@ def modulation(settings: Settings) -> Outcome:
     data = {
         "budget": asdict(budget), "place": asdict(Place()), "conditions": conditions,
         "constant_guess": idle_error(Place().distance), "noise": Place().noise,
-        "delta_rule": best_rate(Place(), budget),
+        "delta_rule": best_rate(Place(), budget, settings.seed),
     }  # fmt: skip
     return Outcome(data, draw(data), _summary(data, budget))
 

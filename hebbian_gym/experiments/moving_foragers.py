@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.vector import VectorEnv, VectorWrapper
 from torch import Tensor
 
 from hebbian_gym.envs.foraging import ForagingVectorEnv
@@ -15,20 +16,17 @@ from hebbian_gym.envs.foraging import ForagingVectorEnv
 from ..architecture import Architecture
 from ..batch import Lifetimes, act_batch, learn_batch
 from ..optimizers.genetic import GeneticAlgorithm
-from ..vector import run_episodes
 from .static_foragers import (
-    HELD_OUT,
     INGREDIENTS,
     RULE,
     TERMS,
     Array,
     Budget,
+    Stream,
     evolve_together,
-    seeds,
+    life_seeds,
+    run_lives,
 )
-
-if TYPE_CHECKING:
-    pass
 
 ETA = len(TERMS)  # index of the learning rate in a genome
 RULE_GENES = ETA + 1
@@ -87,28 +85,28 @@ class Arena:
         return Remembered(ForagingVectorEnv(agents, steps, ingredients=INGREDIENTS, **asdict(self)))
 
 
-class Remembered:
+class Remembered(VectorWrapper):
     """Foraging-v0 that keeps its last infos, since a forager learns from what it ate, which observations do not tell.
 
     It also keeps the rewards of the present lives.
     """
 
-    def __init__(self, env: Any) -> None:
-        self.num_envs, self._env = env.num_envs, env
+    def __init__(self, env: VectorEnv[Array, Array, Array]) -> None:
+        super().__init__(env)
         self.infos: dict[str, Any] = {}
         self.rewards: list[Array] = []
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Start new lives."""
-        observations, self.infos = self._env.reset(seed=seed, options=options)
+        observations, self.infos = self.env.reset(seed=seed, options=options)
         self.rewards = []
         return observations, self.infos
 
-    def step(self, actions: Array) -> tuple[Any, ...]:
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         """Move and eat."""
-        *others, self.infos = self._env.step(actions)
-        self.rewards.append(others[1])
-        return (*others, self.infos)
+        observations, rewards, terminated, truncated, self.infos = self.env.step(actions)
+        self.rewards.append(rewards)
+        return observations, rewards, terminated, truncated, self.infos
 
 
 class Foragers:
@@ -173,13 +171,11 @@ class Foragers:
         return act_batch(self._sensory, rules, foods, Lifetimes((weights,)))
 
 
-def scores(interface: Interface, genomes: Array, env: Remembered, resets: Array, ignorance: float) -> Array:
+def scores(interface: Interface, genomes: Array, env: Remembered, lives: Array, ignorance: float) -> Array:
     """Sum of the values eaten in a life: mean over each genome's lives; as :func:`.static_foragers.errors`."""
-    lives = resets.shape[-1]
-    foragers = Foragers(interface, np.repeat(genomes, lives, axis=0), env, ignorance)
-    every = np.broadcast_to(resets, (len(genomes), lives)).ravel().tolist()
-    score = run_episodes(env, foragers, every, every).score  # type: ignore[arg-type]  # it has all that is used
-    mean = score.reshape(len(genomes), lives).mean(axis=1)
+    count = lives.shape[-2]
+    foragers = Foragers(interface, np.repeat(genomes, count, axis=0), env, ignorance)
+    mean = run_lives(env, foragers, lives).score.reshape(len(genomes), count).mean(axis=1)
     return np.where(np.isfinite(mean), mean, np.nan)
 
 
@@ -188,13 +184,14 @@ def scores(interface: Interface, genomes: Array, env: Remembered, resets: Array,
 
 @dataclass(frozen=True)
 class Moving:
-    """Evolutions of moving foragers, one for each seed.
+    """Evolutions of moving foragers.
 
     Attributes:
         interface: between sensory and motor part.
         arena: where.
         budget: how much.
-        seeds: of the runs.
+        numbers: the runs' seeds.
+        seed: the experiment's, from which the lives derive that evolution never saw.
         ignorance: c at the end; it rises from 0 in the first half of the generations.
         plastic: whether eta evolves; if not it is 0.
     """
@@ -202,7 +199,8 @@ class Moving:
     interface: Interface
     arena: Arena
     budget: Budget
-    seeds: tuple[int, ...]
+    numbers: tuple[int, ...]
+    seed: int
     ignorance: float = 1.0
     plastic: bool = True
 
@@ -232,7 +230,7 @@ def chaser(interface: Interface) -> Array:
 def evolve_moving(job: Moving) -> dict[str, Any]:
     """Evolve; the runs' genomes and how the population's median score rose."""
     interface, budget = job.interface, job.budget
-    algorithms = [first_generation(interface, budget.population, seed) for seed in job.seeds]
+    algorithms = [first_generation(interface, budget.population, seed) for seed in job.numbers]
     env = job.arena.make(len(algorithms) * budget.population * budget.lives, budget.steps)
     curves: list[Array] = []
 
@@ -242,7 +240,7 @@ def evolve_moving(job: Moving) -> dict[str, Any]:
         curves.append(np.median(found.reshape(len(algorithms), -1), axis=1))
         return found - interface.regulariser * np.abs(genomes[:, :ETA]).sum(axis=1)
 
-    evolve_together(algorithms, job.seeds, budget, fitness)
+    evolve_together(algorithms, job.numbers, budget, fitness)
     genomes = _as_told(job, np.stack([algorithm.mean for algorithm in algorithms]))
     return {"genomes": genomes.tolist(), "training": np.array(curves).T.tolist()}
 
@@ -262,6 +260,6 @@ def held_out_scores(job: Moving, genomes: Array) -> tuple[Array, Array]:
         Scores of the genomes, shape (n,); and the mean value eaten in each step of a life, shape (steps,).
     """
     env = job.arena.make(len(genomes) * job.budget.held_out, job.budget.steps)
-    lives = seeds(0, HELD_OUT, count=job.budget.held_out)
+    lives = life_seeds(Stream.HELD_OUT, job.seed, count=job.budget.held_out)
     found = scores(job.interface, genomes, env, lives, job.ignorance)
     return found, np.array(env.rewards).mean(axis=1)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..architecture import architecture_for, random_genome
-from ..evaluation import Individual, SerialEvaluator
+from ..evaluation import Individual
+from ..evaluator import SerialEvaluator
 from ..optimizers import make_optimizer
 from ..presets import ANT_BODIES
 from ..task import Task

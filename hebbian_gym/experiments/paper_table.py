@@ -16,7 +16,9 @@ from gymnasium.envs.registration import EnvSpec
 
 from ..analysis.scores import plot_damages, plot_scores
 from ..checkpoint import load_policy
-from ..evaluation import METRES, Evaluator, make_evaluator
+from ..envs.ant.state import TIME_STEP
+from ..evaluation import make_evaluator
+from ..evaluator import Evaluator
 from ..optimizers.base import Copies
 from ..presets import RANDOM_ANT
 from ..pretrained import pretrained_names, pretrained_path
@@ -163,7 +165,7 @@ def _summarise_table(data: Data) -> list[str]:
     for name, rule in data["rules"].items():
         for body, distances in rule["distances"].items():
             solved = "solved" if np.mean(distances) >= SOLVED else "not solved"
-            metres = round(METRES * float(np.mean(distances)), 1) + 0.0  # no minus before a zero
+            metres = round(TIME_STEP * float(np.mean(distances)), 1) + 0.0  # no minus before a zero
             if rule["saw_random_damage"]:
                 body, theirs = body.partition(" (")[0] + " (seen among others)", ""
             else:

@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from ..architecture import Array, random_genome
-from ..evaluation import SerialEvaluator
+from ..evaluator import SerialEvaluator
 from ..optimizers import make_optimizer
 from ..optimizers.base import Copies, Population
 from ..palette import BLUE, GREEN, GREY, ORANGE, RED, SKY

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..calibration import MINIMAL, calibrate, time_to_dispatch
-from ..evaluation import Evaluator
+from ..evaluator import Evaluator
 from ..machine import usable_cores
 from ..palette import BLUE, RED, SKY
 from ..planning import Costs, master_limit, predict

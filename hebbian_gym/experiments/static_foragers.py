@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from enum import IntEnum, unique
+from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.vector import VectorEnv, VectorWrapper
 
 from hebbian_gym.envs.foraging import FoodValuationVectorEnv
 
@@ -15,16 +17,14 @@ from ..architecture import Architecture
 from ..optimizers.base import Optimizer
 from ..optimizers.genetic import GeneticAlgorithm
 from ..rules import get_rule
-from ..vector import PlasticNetworks, run_episodes
-
-if TYPE_CHECKING:
-    pass
+from ..vector import Agents, Episodes, PlasticNetworks, run_episodes
 
 Array = np.ndarray[Any, Any]
 
 RULE = "reward_modulated"
 TERMS = get_rule(RULE).coefficients[:-1]  # theta; the last coefficient is the learning rate, eta
 REWARD_PRE, PRE_POST = TERMS.index("reward_pre"), TERMS.index("pre_post")
+WITH_POST = {"reward_pre_post", "reward_post", "pre_post", "post_only"}  # those of TERMS that y is a factor of
 DELTA = np.zeros(len(TERMS), np.float32)  # the delta rule, eta * pre * (reward - post)
 DELTA[REWARD_PRE], DELTA[PRE_POST] = 1.0, -1.0
 TERM_LABELS = {
@@ -32,8 +32,20 @@ TERM_LABELS = {
     "pre_post": "x·y", "post_only": "y", "pre_only": "x", "one": "1",
 }  # fmt: skip
 INGREDIENTS = 4
-TRAINING, HELD_OUT = range(2)  # streams of seeds that never meet
 RATES = np.geomspace(0.002, 0.3, 41)  # that are tried for the best one
+
+
+@unique
+class Stream(IntEnum):
+    """What seeds are for: see :func:`seeds`. None is 0, because numpy takes (n, 0) for (n,)."""
+
+    TRAINING = 1  # lives of candidates
+    HELD_OUT = 2  # lives that evolution never saw
+    LEARNING_RATE = 3  # run numbers of an experiment, like all that follow
+    RULE = 4
+    MOVING = 5
+    SWITCH = 6
+    MODULATION = 7
 
 
 @dataclass(frozen=True)
@@ -93,7 +105,7 @@ class Place:
         return Valuation(env, self.same_values, noise_free)
 
 
-class Valuation:
+class Valuation(VectorWrapper):
     """FoodValuation-v0 with two changes, each if asked for.
 
     ``same_values``: foods are reflected so that the values at the start of each life are (1, 0, ..., 0). Foods are from
@@ -101,24 +113,25 @@ class Valuation:
     ``noise_free``: the reward is minus the squared error against the value without noise.
     """
 
-    def __init__(self, env: Any, same_values: bool, noise_free: bool) -> None:
-        self.num_envs, self._env, self._same_values, self._noise_free = env.num_envs, env, same_values, noise_free
+    def __init__(self, env: VectorEnv[Array, Array, Array], same_values: bool, noise_free: bool) -> None:
+        super().__init__(env)
+        self._same_values, self._noise_free = same_values, noise_free
         self._mirror = np.zeros((env.num_envs, INGREDIENTS))
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Start new lives."""
-        foods, infos = self._env.reset(seed=seed, options=options)
+        foods, infos = self.env.reset(seed=seed, options=options)
         mirror = infos["ingredient_values"].copy()
         mirror[:, 0] -= 1.0
         length = np.linalg.norm(mirror, axis=1, keepdims=True)
         self._mirror = mirror / np.where(length > 0, length, 1.0)
         return self._seen(foods), infos
 
-    def step(self, estimates: Array) -> tuple[Any, ...]:
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         """Judge the estimates and show the next foods."""
-        foods, rewards, terminated, truncated, infos = self._env.step(estimates)
+        foods, rewards, terminated, truncated, infos = self.env.step(actions)
         if self._noise_free:
-            rewards = -((estimates[:, 0] - infos["value"]) ** 2)
+            rewards = -((actions[:, 0] - infos["value"]) ** 2)
         return self._seen(foods), rewards, terminated, truncated, infos
 
     def _seen(self, foods: Array) -> Array:
@@ -126,9 +139,6 @@ class Valuation:
             return foods
         along = (foods * self._mirror).sum(1, keepdims=True)
         return (foods - 2.0 * along * self._mirror).astype(np.float32)
-
-
-READ_OUTS = ("raw", "tanh", "step")
 
 
 def valuer(read_out: str = "raw", evolved_birth: bool = False) -> Architecture:
@@ -143,26 +153,46 @@ def valuer(read_out: str = "raw", evolved_birth: bool = False) -> Architecture:
     )  # fmt: skip
 
 
-def seeds(*numbers: int, count: int) -> Array:
-    """Seeds derived from several numbers, shape (count,)."""
-    return np.random.SeedSequence(numbers).generate_state(count)
+def seeds(stream: Stream, *numbers: int, count: int) -> Array:
+    """Seeds derived from a stream and these numbers, shape (count,). Streams never meet, whatever the numbers.
+
+    The stream is the last number that numpy mixes, so that it counts however many there are before it.
+    """
+    return np.random.SeedSequence((*numbers, stream)).generate_state(count)
 
 
-def errors(architecture: Architecture, genomes: Array, env: Any, resets: Array) -> Array:
+def life_seeds(stream: Stream, *numbers: int, count: int) -> Array:
+    """Seeds of the resets and births of so many lives, shape (count, 2); otherwise as :func:`seeds`."""
+    return seeds(stream, *numbers, count=2 * count).reshape(count, 2)
+
+
+def run_lives(env: VectorEnv[Any, Any, Any], agents: Agents, lives: Array) -> Episodes:
+    """Lives of many genomes at once: first all of the first one's.
+
+    Args:
+        env: of as many agents as there are lives.
+        agents: all that live.
+        lives: seeds of their resets and births, shape (lives, 2) for every genome, or (n, lives, 2) for each its own.
+    """
+    count = lives.shape[-2]
+    resets, births = np.broadcast_to(lives, (env.num_envs // count, count, 2)).reshape(-1, 2).T.tolist()
+    return run_episodes(env, agents, resets, births)
+
+
+def errors(architecture: Architecture, genomes: Array, env: VectorEnv[Any, Any, Any], lives: Array) -> Array:
     """Mean squared error of each genome over its lives.
 
     Args:
         architecture: of all.
         genomes: shape (n, genes).
         env: of n times as many agents as each has lives.
-        resets: seeds of the lives, shape (lives,), or (n, lives) for each genome's own.
+        lives: as in :func:`run_lives`.
     """
-    lives = resets.shape[-1]
-    agents = PlasticNetworks(architecture, torch.from_numpy(np.repeat(genomes, lives, axis=0)))
-    every = np.broadcast_to(resets, (len(genomes), lives)).ravel().tolist()
-    episodes = run_episodes(env, agents, every, every)
+    count = lives.shape[-2]
+    agents = PlasticNetworks(architecture, torch.from_numpy(np.repeat(genomes, count, axis=0)))
+    episodes = run_lives(env, agents, lives)
     with np.errstate(invalid="ignore", over="ignore"):
-        return -(episodes.score / episodes.steps).reshape(len(genomes), lives).mean(axis=1)
+        return -(episodes.score / episodes.steps).reshape(len(genomes), count).mean(axis=1)
 
 
 def evolve_together(
@@ -173,16 +203,19 @@ def evolve_together(
 ) -> None:
     """Evolve independent runs side by side, all candidates of all runs at once: small networks are faster so.
 
+    It is not :func:`~hebbian_gym.train`, which evolves a single run by the scores of a task: here a batch has the
+    candidates of all runs, and what their lives and fitness are may change from generation to generation.
+
     Args:
         optimizers: of the runs.
         numbers: the runs' seeds; lives of a generation derive from them, the same ones for all of a run's candidates.
         budget: how much.
-        fitness: of genomes, shape (n, genes), in lives of these seeds, shape (n, lives), in this generation.
+        fitness: of genomes, shape (n, genes), in lives of these seeds, shape (n, lives, 2), in this generation.
     """
     for generation in range(budget.generations):
         genomes = np.stack([candidate for optimizer in optimizers for candidate in _candidates(optimizer)])
-        resets = [seeds(number, TRAINING, generation, count=budget.lives) for number in numbers]
-        told = fitness(genomes, np.repeat(resets, budget.population, axis=0), generation)
+        lives = [life_seeds(Stream.TRAINING, number, generation, count=budget.lives) for number in numbers]
+        told = fitness(genomes, np.repeat(lives, budget.population, axis=0), generation)
         for optimizer, own in zip(optimizers, told.reshape(len(optimizers), -1), strict=True):
             optimizer.tell(own)
 
@@ -208,11 +241,21 @@ def genetic(architecture: Architecture, population: int, seed: int) -> GeneticAl
 
 @dataclass(frozen=True)
 class Static:
-    """Evolutions of static foragers in one place, one for each seed."""
+    """Evolutions of static foragers.
+
+    Attributes:
+        place: where.
+        budget: how much.
+        numbers: the runs' seeds.
+        seed: the experiment's, from which the lives derive that evolution never saw.
+        read_out: as in :func:`valuer`, like what follows.
+        evolved_birth: see there.
+    """
 
     place: Place
     budget: Budget
-    seeds: tuple[int, ...]
+    numbers: tuple[int, ...]
+    seed: int
     read_out: str = "raw"
     evolved_birth: bool = False
 
@@ -220,16 +263,16 @@ class Static:
 def evolve_static(runs: Static) -> list[dict[str, Any]]:
     """Evolve; then for each run theta, eta, the effective rate, and errors on lives never seen."""
     budget, architecture = runs.budget, valuer(runs.read_out, runs.evolved_birth)
-    algorithms = [genetic(architecture, budget.population, seed) for seed in runs.seeds]
+    algorithms = [genetic(architecture, budget.population, seed) for seed in runs.numbers]
     env = runs.place.make(len(algorithms) * budget.population * budget.lives, budget.steps)
     evolve_together(
-        algorithms, runs.seeds, budget, lambda genomes, lives, _: -errors(architecture, genomes, env, lives)
+        algorithms, runs.numbers, budget, lambda genomes, lives, _: -errors(architecture, genomes, env, lives)
     )
     evolved = np.stack([algorithm.mean for algorithm in algorithms])
     never = evolved.copy()
     never[:, len(TERMS)] = 0.0
     env = runs.place.make(2 * len(evolved) * budget.held_out, budget.steps, noise_free=True)
-    held_out = seeds(0, HELD_OUT, count=budget.held_out)
+    held_out = life_seeds(Stream.HELD_OUT, runs.seed, count=budget.held_out)
     found = errors(architecture, np.concatenate([evolved, never]), env, held_out)
     return [_described(genome, *both) for genome, both in zip(evolved, found.reshape(2, -1).T, strict=True)]
 
@@ -306,12 +349,20 @@ def delta_genomes(rates: Sequence[float] | Array) -> Array:
     return rule.astype(np.float32)
 
 
-def best_rate(place: Place, budget: Budget, read_out: str = "raw") -> dict[str, float]:
-    """The delta rule on the held-out lives: with the analytic rate (for a linear read-out), and the best of many."""
+def best_rate(place: Place, budget: Budget, seed: int, read_out: str = "raw") -> dict[str, float]:
+    """The delta rule on the held-out lives: with the analytic rate (for a linear read-out), and the best of many.
+
+    Args:
+        place: where.
+        budget: how many lives, and how long.
+        seed: the experiment's.
+        read_out: as in :func:`valuer`.
+    """
     analytic = analytic_rate(place.distance, place.noise, place.transition_probability)
     env = place.make((len(RATES) + 1) * budget.held_out, budget.steps, noise_free=True)
     genomes = delta_genomes([*RATES, analytic])
-    found = errors(valuer(read_out), genomes, env, seeds(0, HELD_OUT, count=budget.held_out))
+    held_out = life_seeds(Stream.HELD_OUT, seed, count=budget.held_out)
+    found = errors(valuer(read_out), genomes, env, held_out)
     best = int(np.nanargmin(found[:-1]))
     return {
         "analytic_rate": analytic,
@@ -324,7 +375,7 @@ def best_rate(place: Place, budget: Budget, read_out: str = "raw") -> dict[str, 
 
 def evolved_and_best(runs: Static) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """What evolved, and the delta rule in the same place."""
-    return evolve_static(runs), best_rate(runs.place, runs.budget, runs.read_out)
+    return evolve_static(runs), best_rate(runs.place, runs.budget, runs.seed, runs.read_out)
 
 
 def run_mean(point: dict[str, Any], name: str) -> float:

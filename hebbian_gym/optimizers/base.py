@@ -44,7 +44,11 @@ class Optimizer(Protocol):
         """Take the candidates' fitness (shape (candidates,), NaN for a lost one) and move on.
 
         Returns:
-            What is worth logging.
+            What is worth logging. Ours tell ``optimizer/lost``, the candidates that did not count, and, where they have
+            one, ``optimizer/sigma``: the mean over the genes of what this generation was drawn with.
+
+        Raises:
+            ValueError: if there is not one number for each candidate, or too few of them are finite.
         """
         ...
 

@@ -104,6 +104,7 @@ class OpenAIES:
             "optimizer/sigma": self.sigma,
             "optimizer/learning_rate": self.learning_rate,
             "optimizer/gradient_norm": float(np.linalg.norm(gradient)),
+            "optimizer/lost": float(told.size - shaped.size),
         }
         change = self._step(gradient, self.learning_rate, self.generation + 1)
         self._mean = self._mean + change  # a new array: populations hold on to the old one

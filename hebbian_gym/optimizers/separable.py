@@ -55,14 +55,15 @@ class SeparableStrategy:
         return MirroredPopulation(self._mean, self._sigma, (self.seed, self.generation), self.population_size)
 
     def _move(self, mean: Array, sigma: Array, gradient: Array, told: int) -> dict[str, float]:
-        """To the next generation, from the fitness of so many candidates; its metrics.
+        """To the next generation, from the fitness of so many candidates; the metrics of this one, and its new mean's.
 
         Mean and sigma are new arrays: populations hold on to the old ones.
         """
+        sampled_with = float(self._sigma.mean())
         self._mean, self._sigma = mean, sigma
         self.generation += 1
         return {
-            "optimizer/sigma": float(sigma.mean()),
+            "optimizer/sigma": sampled_with,
             "optimizer/gradient_norm": float(np.linalg.norm(gradient)),
             "optimizer/mean_square": float(np.square(mean).mean()),
             "optimizer/lost": float(self.population_size - told),

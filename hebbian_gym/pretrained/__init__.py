@@ -29,6 +29,18 @@ def pretrained_path(name: str) -> Path:
     return FOLDER / f"{name}.npz"
 
 
+def find_policy(where: str | Path) -> Path:
+    """The file of a policy, which is given by its path, by its run's folder or, if there is neither, by its name.
+
+    Raises:
+        ValueError: if there is no ready-evolved policy of that name.
+    """
+    path = Path(where)
+    if (path / "policy.npz").is_file():
+        return path / "policy.npz"
+    return path if path.is_file() or path.suffix else pretrained_path(str(where))
+
+
 def load_pretrained(name: str) -> HebbianPolicy:
     """A ready-evolved policy.
 
@@ -41,4 +53,6 @@ def load_pretrained(name: str) -> HebbianPolicy:
     from ..policy import HebbianPolicy, StaticPolicy
 
     policy = HebbianPolicy.load(pretrained_path(name))
-    return policy if policy.architecture.plasticity.delta is not None else StaticPolicy.load(pretrained_path(name))
+    if policy.architecture.plasticity.delta is not None:
+        return policy
+    return StaticPolicy(policy.architecture, policy.genome, policy.env_spec)

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..checkpoint import load_policy, save_policy
-from ..evaluation import METRES, Individual, evaluate
+from ..evaluation import Individual, evaluate
 from ..logs import read_rows
 from ..machine import machine
-from ..presets import CAR, RANDOM_ANT
+from ..presets import ANT_BODIES, CAR, RANDOM_ANT
+from ..registration import metres_per_progress
 from . import FOLDER
 
 EPISODES, SEED = 100, 1
@@ -46,6 +48,8 @@ ANT_TRIALS = (
     Trial("a random leg, a random fraction of it left", RANDOM_ANT),
 )
 CAR_TRIALS = (Trial("random tracks, CarRacing-v3's rules", CAR),)
+TRIALS = {**dict.fromkeys((*ANT_BODIES, RANDOM_ANT), ANT_TRIALS), CAR: CAR_TRIALS}
+"""By the environment that a run was on."""
 
 
 def publish(run_dir: Path, name: str, workers: int, folder: Path = FOLDER) -> dict[str, Any]:
@@ -59,9 +63,15 @@ def publish(run_dir: Path, name: str, workers: int, folder: Path = FOLDER) -> di
 
     Returns:
         The card.
+
+    Raises:
+        ValueError: if it is not known on what to score a run on its environments.
     """
-    architecture, genome, meta = load_policy(run_dir / "policy.npz")
     config = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
+    envs = config["preset"]["envs"]
+    if envs[0] not in TRIALS:
+        raise ValueError(f"it is not known on what to score a run on {envs[0]}: add it to TRIALS")
+    architecture, genome, meta = load_policy(run_dir / "policy.npz")
     card = {
         "name": name,
         **_history(run_dir, meta["about"]["generation"]),
@@ -69,11 +79,9 @@ def publish(run_dir: Path, name: str, workers: int, folder: Path = FOLDER) -> di
         "hebbian_gym": __version__,
         "machine": machine(),
     }
-    envs = config["preset"]["envs"]
-    trials = CAR_TRIALS if CAR in envs else ANT_TRIALS
     card["genes"], card["episodes"], card["seed"] = len(genome), EPISODES, SEED
     card["scores"] = []
-    for trial in trials:
+    for trial in TRIALS[envs[0]]:
         scores = evaluate(Individual(architecture, genome), trial.env, EPISODES, SEED, workers).score
         seen = trial.env in envs or trial.part_of in envs
         told = {"what": trial.what, "env": trial.env, "seen": seen}
@@ -109,11 +117,11 @@ def as_markdown(card: dict[str, Any]) -> str:
     config, run = card["config"], card["run"]
     preset, start, command = config["preset"], config.get("start"), config.get("command")
     begun = f", begun with the genome of {start}" if start else ""
-    made = f"Made by `{command}`, stopped and resumed. " if command else ""
-    metres = any(score["env"].startswith("Ant") for score in card["scores"])
+    made = f"Made by `{command}`. " if command else ""
+    metres = not any(math.isnan(metres_per_progress(score["env"])) for score in card["scores"])
     rows = [
         f"| {score['what']} ({'seen' if score['seen'] else 'unseen'}) | {round(score['mean'])} +- {score['sd']:.0f} |"
-        f" {round(score['mean'] * METRES, 1) + 0.0} m |"  # + 0: no minus before a zero
+        f" {round(score['mean'] * metres_per_progress(score['env']), 1) + 0.0} m |"  # + 0: no minus before a zero
         if metres
         else f"| {score['what']} | {round(score['mean'])} +- {score['sd']:.0f} |"
         for score in card["scores"]
@@ -126,7 +134,7 @@ def as_markdown(card: dict[str, Any]) -> str:
 
 The mean genome ({card["genes"]:,} genes) of generation {card["generation"]}, the one that did best on held-out births,
 of one run on {" and ".join(preset["envs"])}, seed {config["seed"]}{begun}:
-{card["env_steps"]:,} env-steps, {card["hours"]:.1f} hours of wall time on a machine with other work.
+{card["env_steps"]:,} env-steps, {card["hours"]:.1f} hours of wall time.
 The whole run had {run["generations"]} generations, {run["env_steps"]:,} env-steps.
 
 {table}
