@@ -95,7 +95,7 @@ class Feast(VectorEnv):
     """The same in arrays: a hundred meals for everybody."""
 
     metadata = {"autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012
-    single_observation_space, single_action_space = Meal.observation_space, Meal.action_space
+    single_observation_space, single_action_space = Meal.observation_space, gym.spaces.Box(-9, 9, (1,))
 
     def __init__(self, num_envs):
         self.num_envs = num_envs
