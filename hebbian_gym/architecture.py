@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 import gymnasium as gym
@@ -16,7 +17,7 @@ from .births import INITIAL_WEIGHTS, random_weights
 from .encoder import Conv, encoder_genes, encoder_kernels, encoder_shapes
 from .registration import find_spec
 from .rules import Rule, get_rule
-from .spaces import network_inputs, network_outputs
+from .spaces import as_stages, network_inputs, network_outputs
 
 Array = NDArray[np.float32]
 
@@ -31,6 +32,11 @@ _CHOICES = {
     "normalize": NORMALIZATIONS,
     "learn_from": ("squashed", "raw"),
 }
+_TYPES: dict[str, tuple[type, str]] = {
+    "int": (Integral, "whole number"),
+    "float": (Real, "number"),
+    "str": (str, "name"),
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,8 @@ class Architecture:
 
     Attributes:
         sizes: neurons of each layer, inputs first; with an encoder these are its features.
-        rule: name of the rule, see :mod:`hebbian_gym.rules`.
+        rule: name of the rule, see :mod:`hebbian_gym.rules`; "module:name" imports one of your own wherever the network
+            is made.
         outputs: for each output of the action how it is squashed: "tanh", "logistic", "raw" or "step" (1 where the
             weighted sum is above 0, else 0; without a gradient).
         low, high: bounds that squashed outputs are scaled to; empty for discrete actions (the largest output wins).
@@ -97,8 +104,10 @@ class Architecture:
         for field in fields(self):  # lists become tuples, so that a JSON round trip compares equal
             if isinstance(value := getattr(self, field.name), list):
                 object.__setattr__(self, field.name, tuple(value))
-        object.__setattr__(self, "encoder", tuple(Conv(*stage) for stage in self.encoder))
-        object.__setattr__(self, "rule", get_rule(self.rule).name)
+        object.__setattr__(self, "encoder", as_stages(self.encoder))
+        self._check_types()
+        module, colon, _ = self.rule.rpartition(":")
+        object.__setattr__(self, "rule", f"{module}{colon}{get_rule(self.rule).name}")  # an alias becomes the name
         self._check_choices()
         self._check_inputs()
         self._check_outputs()
@@ -106,6 +115,19 @@ class Architecture:
             raise ValueError("update_every and average_over must be 1 or more")
         if not 0 < self.observation_scale < math.inf:
             raise ValueError(f"observation_scale must be a positive number, not {self.observation_scale}")
+
+    def _check_types(self) -> None:
+        for field in fields(self):
+            if field.name == "encoder":
+                continue
+            type_, value = str(field.type), getattr(self, field.name)
+            kind, told = _TYPES[type_.removeprefix("tuple[").removesuffix(", ...]")]
+            if type_.startswith("tuple"):
+                fits, told = isinstance(value, tuple) and all(isinstance(each, kind) for each in value), f"{told}s"
+            else:
+                fits, told = isinstance(value, kind), f"a {told}"
+            if not fits:
+                raise ValueError(f"{field.name} must be {told}, not {value!r}")
 
     def _check_choices(self) -> None:
         for name, choices in _CHOICES.items():
@@ -164,11 +186,19 @@ class Architecture:
             action: as :func:`~hebbian_gym.spaces.network_outputs` takes it.
             hidden: sizes of the hidden layers; a number for one layer.
             options: any other attribute; ``outputs`` replaces the squashing that would be chosen.
+
+        Raises:
+            ValueError: for an option that there is not, and as the class does.
         """
+        known = ["hidden", *(field.name for field in fields(cls) if field.name != "sizes")]
+        if unknown := [name for name in options if name not in known]:
+            raise ValueError(f"a network has no option {', '.join(unknown)}: choose from {', '.join(known)}")
         inputs, seen = network_inputs(observation, options.get("encoder", ()))
         outputs, done = network_outputs(action)
         outputs += options.get("modulation") == "output"
-        between = (hidden,) if isinstance(hidden, int) else hidden
+        between = tuple(hidden) if isinstance(hidden, Iterable) else (hidden,)
+        if not all(isinstance(size, Integral) for size in between):
+            raise ValueError(f"hidden must be the size of each hidden layer, such as [128, 64], not {hidden!r}")
         return cls((inputs, *between, outputs), **{**seen, **done, **options})
 
     @property
@@ -279,13 +309,19 @@ def architecture_for(env: str | EnvSpec | gym.Env[Any, Any], **options: Any) -> 
     Args:
         env: an ID, an EnvSpec or an environment, whose spec is given without its render mode.
         options: of :meth:`Architecture.for_spaces`.
+
+    Raises:
+        ValueError: if the environment does not know an argument of its spec, or for options as there.
     """
     if not isinstance(env, str | EnvSpec | gym.Env):
         raise ValueError(f"give an ID, an EnvSpec or an environment, one of those in a vector environment, not {env}")
     if isinstance(env, gym.Env):
         spec = find_spec(env) if env.spec is not None else None
         return Architecture.for_spaces(env.observation_space, env.action_space, **options), spec
-    made = gym.make(env, disable_env_checker=True)
+    try:
+        made = gym.make(env, disable_env_checker=True)
+    except TypeError as error:
+        raise ValueError(f"{env if isinstance(env, str) else env.id} could not be made: {error}") from error
     made.close()
     return Architecture.for_spaces(made.observation_space, made.action_space, **options), made.spec
 

@@ -153,8 +153,12 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
-        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with Path(path).open("rb") as raw:
+            if raw.read(2) != b"PK":  # numpy would take it for a pickle
+                raise ValueError("its beginning is not that of an .npz")
+            raw.seek(0)
+            with np.load(raw, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
         stamp = json.loads(str(arrays.pop("json")))
         found, meta = stamp["kind"], stamp["meta"]
     except Exception as error:  # zip files break in many ways

@@ -53,7 +53,7 @@ def load_contender(where: str | Path, name: str | None = None) -> Contender:
 
     Args:
         where: the folder of a run, evolved or of a baseline; or a policy's file; or a ready-evolved policy's name.
-        name: of the method; by default the baseline's, or "evolved" and the rule.
+        name: of the method; by default the baseline's, or that of the policy or of its folder.
 
     Raises:
         FileNotFoundError: if a folder holds no run.
@@ -75,7 +75,8 @@ def load_contender(where: str | Path, name: str | None = None) -> Contender:
         whole = json.loads(card.read_text(encoding="utf-8"))["run"]
         counts = whole["env_steps"], 3600 * whole["hours"]
     policy = HebbianPolicy.load(file)
-    return Contender(name or f"evolved {policy.architecture.rule}", policy, *counts, curve=curve)
+    own = file.parent.name if file.name == "policy.npz" else file.stem
+    return Contender(name or own, policy, *counts, curve=curve)
 
 
 def _curve(run_dir: Path) -> Curve | None:
@@ -196,6 +197,12 @@ def means(runs: Sequence[Judged], body: str, of: str = "score") -> np.ndarray:
     return np.array([getattr(run.results[body], of).mean() for run in runs])
 
 
+def episode_deviation(runs: Sequence[Judged], body: str) -> float:
+    """The standard deviation of the scores on a body over episodes, the mean over training seeds; NaN from one each."""
+    scores = [run.results[body].score for run in runs]
+    return float(np.mean([each.std() if each.size > 1 else math.nan for each in scores]))
+
+
 def interval(values: np.ndarray) -> float:
     """Half of the 95% confidence interval of a mean, by Student's t; NaN from one value.
 
@@ -245,17 +252,22 @@ def compare(
 
 def comparison_table(comparison: Comparison) -> Table:
     """For each body a row for each method; below, what their training took."""
-    title = f"mean of {comparison.episodes} episodes; +- 95% t-interval over training seeds"
-    table = Table("body", "method", "seeds", "score", "distance (m)", title=title, title_justify="left")
-    table.columns[0].overflow = "fold"
     methods = comparison.methods()
+    title = f"mean of {comparison.episodes} episodes; sd of episodes: of one seed's scores, the mean over its seeds"
+    if any(len(runs) > 1 for runs in methods.values()):
+        title += "\n+- 95% t-interval over training seeds, where there are several"
+    heads = ("body", "method", "seeds", "score", "sd of episodes", "distance (m)")
+    table = Table(*heads, title=title, title_justify="left")
+    table.columns[0].overflow = "fold"
     for body in comparison.bodies:
         table.add_section()
         for name, runs in methods.items():
             label = f"{body}, {'seen' if body in comparison.seen else 'unseen'}"
             metres = comparison.metres.get(body, math.nan) * means(runs, body, "distance")
             known = "-" if np.isnan(metres).any() else _spread(metres, 1)
-            table.add_row(label, name, str(len(runs)), _spread(means(runs, body), 1), known)
+            deviation = episode_deviation(runs, body)
+            varied = "-" if np.isnan(deviation) else f"{deviation:.1f}"
+            table.add_row(label, name, str(len(runs)), _spread(means(runs, body), 1), varied, known)
     told = [_spent(name, runs) for name, runs in methods.items()]
     if len(comparison.curves()) > 1:
         told += [_equal(comparison, against) for against in UNITS]

@@ -10,6 +10,7 @@ moment, such as a reward, see ``modulation`` of :class:`~hebbian_gym.Architectur
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ def register_rule(name: str, *aliases: str) -> Callable[[Formula], Formula]:
         aliases: other names for it.
 
     Raises:
+        TypeError: without a name.
         ValueError: if a name is taken by another formula (of another module or name: a cell or module that is run again
             replaces its own), the formula's first parameters are not pre, post, weight, its modulator is not the next
             one, or a parameter has a default.
@@ -62,6 +64,8 @@ def register_rule(name: str, *aliases: str) -> Callable[[Formula], Formula]:
         >>> get_rule("decay").coefficients
         ('A', 'rate')
     """
+    if not isinstance(name, str):
+        raise TypeError('a rule needs a name: @register_rule("mine")')
 
     def register(delta: Formula) -> Formula:
         signature = inspect.signature(delta)
@@ -101,15 +105,20 @@ def _is_again(delta: Formula, known: Formula | None) -> bool:
 def get_rule(name: str) -> Rule:
     """The rule of that name or alias.
 
+    As an environment's ID, it may name the module that registers it, which is then imported: "my_rules:oja".
+
     Raises:
         ValueError: if there is none.
     """
+    module, _, known = name.rpartition(":")
+    if module:
+        importlib.import_module(module)
     try:
-        return RULES[ALIASES.get(name, name)]
+        return RULES[ALIASES.get(known, known)]
     except KeyError:
         raise ValueError(
-            f"unknown rule {name!r}: choose from {', '.join(RULES)}, or register_rule your own, in a module that "
-            "worker processes import, too"
+            f"unknown rule {name!r}: choose from {', '.join(RULES)}; or register_rule your own, and name its module, "
+            f'from which files and worker processes have it: "my_module:{known}"'
         ) from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -18,6 +19,25 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 
 
+def as_stages(encoder: Any) -> tuple[Conv, ...]:
+    """An encoder's stages, given as :class:`Conv` or as their numbers.
+
+    Raises:
+        ValueError: if they are anything else.
+    """
+    try:
+        stages = tuple(Conv(*stage) for stage in encoder)
+        fits = all(isinstance(number, Integral) for stage in stages for number in stage)
+    except TypeError:  # none at all, or too few or too many numbers
+        fits = False
+    if not fits:
+        raise ValueError(
+            "encoder must be its stages, each [filters, kernel], [filters, kernel, stride] or "
+            f"[filters, kernel, stride, pool], not {encoder!r}"
+        )
+    return stages
+
+
 def network_inputs(space: gym.Space[Any], encoder: Sequence[Conv] = ()) -> tuple[int, dict[str, Any]]:
     """How many inputs observations need, and what else an :class:`~hebbian_gym.Architecture` must know of them.
 
@@ -27,7 +47,7 @@ def network_inputs(space: gym.Space[Any], encoder: Sequence[Conv] = ()) -> tuple
         encoder: stages of convolution.
 
     Raises:
-        ValueError: for any other space.
+        ValueError: for any other space, or what are no stages.
     """
     if isinstance(space, gym.spaces.Discrete):
         return int(space.n), {"discrete_observations": int(space.n), "first_observation": int(space.start)}
@@ -39,7 +59,7 @@ def network_inputs(space: gym.Space[Any], encoder: Sequence[Conv] = ()) -> tuple
     known: dict[str, Any] = {"observation_shape": space.shape}
     if space.dtype == np.uint8 and (encoder or (space.high == 255).all()):
         known["observation_scale"] = 1 / 255
-    features = encoder_shapes(space.shape, [Conv(*stage) for stage in encoder])[-1] if encoder else space.shape
+    features = encoder_shapes(space.shape, as_stages(encoder))[-1] if encoder else space.shape
     return math.prod(features), known
 
 

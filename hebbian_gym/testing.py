@@ -14,7 +14,7 @@ import numpy as np
 
 from .architecture import Array
 from .checkpoint import load, save
-from .optimizers.base import PROTOCOL, Optimizer
+from .optimizers.base import PROTOCOL, Genomes, Optimizer, Population
 
 GENES = 12
 TARGET = np.linspace(-0.5, 0.5, GENES)  # of the sphere that must be climbed
@@ -56,8 +56,20 @@ def sphere(genomes: np.ndarray) -> np.ndarray:
     return -np.square(genomes.astype(np.float64) - TARGET).sum(axis=1)
 
 
+def _asked(optimizer: Optimizer) -> Population:
+    """As train() has it: plain arrays, shape (candidates, genes), become a population."""
+    population: Any = optimizer.ask()
+    if hasattr(population, "pair"):
+        return population
+    genomes = np.asarray(population, np.float32)
+    assert genomes.ndim == 2, (
+        f"ask() must return a Population or an array of shape (candidates, genes), not {population!r}"
+    )
+    return Genomes(genomes)
+
+
 def _genomes(optimizer: Optimizer) -> Array:
-    population = optimizer.ask()
+    population = _asked(optimizer)
     return np.array([population[index] for index in range(len(population))])
 
 
@@ -69,11 +81,7 @@ def _check_population(make: Callable[..., Optimizer]) -> None:
     optimizer = make()
     for name in PROTOCOL:
         assert hasattr(optimizer, name), f"an optimizer has {name}, {type(optimizer).__name__} does not"
-    population = optimizer.ask()
-    assert hasattr(population, "pair"), (
-        f"ask() must return a Population, not {type(population).__name__}: of an array of shape (candidates, genes) "
-        "hebbian_gym.optimizers.Genomes makes one"
-    )
+    population = _asked(optimizer)
     before = _genomes(optimizer)
     assert optimizer.generation == 0, f"a new optimizer is at generation 0, not {optimizer.generation}"
     assert before.shape == (len(population), GENES), f"candidates must have shape (genes,): got {before.shape[1:]}"
@@ -128,7 +136,7 @@ def _check_losses(make: Callable[..., Optimizer], generations: int) -> None:
         optimizer.tell(fitness)
     left = sphere(optimizer.mean[None])[0] / sphere(np.zeros((1, GENES)))[0]
     assert left < 0.02, f"it must go on without the 5% of fitnesses that are NaN: {left:.0%} of the way is left"
-    generation, size = optimizer.generation, len(optimizer.ask())
+    generation, size = optimizer.generation, len(_asked(optimizer))
     for wrong in (np.full(size, np.nan), np.zeros(size + 1)):
         try:
             optimizer.tell(wrong)
@@ -185,7 +193,7 @@ def _peak(make: Callable[..., Optimizer], genes: int) -> int:
     tracemalloc.start()
     try:
         optimizer = make(genes)
-        population = optimizer.ask()
+        population = _asked(optimizer)
         optimizer.tell([float(population[index][0]) for index in range(len(population))])
         return tracemalloc.get_traced_memory()[1]
     finally:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from .evaluation import Evolvable, check_evolvable, make_evaluator
 from .evaluator import Evaluator
 from .optimizers.base import PROTOCOL, Genomes, Optimizer, Population
 from .task import Task
+
+if TYPE_CHECKING:
+    from .progress import TrainingProgress
 
 log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.npz"
@@ -67,6 +70,7 @@ def train(
     held_out_episodes: int = 10,
     callbacks: Sequence[Callback] = (),
     done: Callable[[], None] = lambda: None,
+    progress_bar: bool = False,
     evaluator: Evaluator | Callable[[Architecture], Evaluator] | None = None,
 ) -> Run:
     """Evolve a policy's genome.
@@ -85,6 +89,7 @@ def train(
         callbacks: called with the :class:`Run` after each generation; what they return is logged, and a returned
             ``{"stop": reason}`` ends the run.
         done: called after each candidate.
+        progress_bar: draw one on the terminal; where there is none, print a line a generation.
         evaluator: judges the candidates instead of ``workers`` processes, such as a VectorEvaluator; it is left open.
             Or what makes one from an architecture: it is called when nothing speaks against the run any more.
 
@@ -96,9 +101,11 @@ def train(
         RuntimeError: if another process trains in ``run_dir``, or more than half of a generation fails.
         FileNotFoundError: if there is nothing to resume.
         ValueError: if the checkpoint is damaged, or of another network or task; for an impossible number; or if the
-            optimizer lacks a part of the protocol, or is of another genome.
+            task is none, or the optimizer lacks a part of the protocol or is of another genome.
     """
     check_evolvable(policy)
+    if not isinstance(task, Task):
+        raise ValueError(f"task must be a Task, such as Task(['CartPole-v1']), not {task!r}")
     _check_optimizer(optimizer, policy.architecture)
     if resume and run_dir is None:
         raise ValueError("to resume, say where the run is: run_dir")
@@ -124,9 +131,14 @@ def train(
             always += callbacks
         if optimizer.generation >= generations:
             log.warning("no generation is left to evolve: %d of %d are done", optimizer.generation, generations)
+        hooks = [done]
+        if progress_bar:
+            bar = stack.enter_context(_progress_bar(generations, len(_asked(optimizer))))
+            always.append(bar)
+            hooks.append(bar.candidate)
         try:
             while optimizer.generation < generations and not run.metrics.get("stop"):
-                _generation(run, done)
+                _generation(run, hooks)
                 for callback in always:
                     run.metrics.update(_told(callback, run))
         finally:  # on Ctrl-C, too: the writer remembers the last whole generation
@@ -137,6 +149,15 @@ def train(
     if run.best is not None:
         policy.genome = run.best.genome
     return run
+
+
+def _progress_bar(generations: int, population: int) -> TrainingProgress:
+    """Rich is loaded by those alone who want to see it."""
+    from rich.console import Console
+
+    from .progress import TrainingProgress
+
+    return TrainingProgress(Console(), generations, population)
 
 
 def _check_optimizer(optimizer: Any, architecture: Architecture) -> None:
@@ -168,10 +189,15 @@ def _asked(optimizer: Optimizer) -> Population:
     return population if hasattr(population, "pair") else Genomes(np.asarray(population, np.float32))
 
 
-def _generation(run: Run, done: Callable[[], None]) -> None:
+def _generation(run: Run, hooks: Sequence[Callable[[], None]]) -> None:
     """One generation: ask, evaluate, tell."""
     begin = time.perf_counter()
     generation, population = run.optimizer.generation, _asked(run.optimizer)
+
+    def done() -> None:
+        for hook in hooks:
+            hook()
+
     try:
         result = run.evaluator.evaluate(population, run.task, generation, done=done)
     except RuntimeError as error:

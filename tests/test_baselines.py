@@ -600,7 +600,7 @@ def test_contenders_come_from_their_files_and_are_compared(tmp_path):
     es = hg.OpenAIES(policy.genome, population_size=4, seed=0)
     hg.train(policy, es, hg.Task("Push-v0"), 2, run_dir=tmp_path / "es", held_out_every=1, held_out_episodes=1)
     contenders = [load_contender(tmp_path / name) for name in ("ppo0", "ppo1", "es")]
-    assert [each.name for each in contenders] == ["own recipe", "own recipe", "evolved ABCD"]
+    assert [each.name for each in contenders] == ["own recipe", "own recipe", "es"]
     assert contenders[0].env_steps == 64
     assert contenders[2].env_steps == float(rows(tmp_path / "es")[-1]["time/env_steps"])
     result = compare(contenders, ["Push-v0"], ["PushWindy-v0"], episodes=3)

@@ -16,7 +16,9 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import hebbian_gym
+from hebbian_gym.architecture import architecture_for
 from hebbian_gym.cli import app
+from hebbian_gym.cli.common import EXAMPLES, json_object
 from hebbian_gym.registration import ENVIRONMENTS
 
 COMMAND = [sys.executable, "-m", "hebbian_gym"]
@@ -133,6 +135,14 @@ def test_a_policy_is_given_by_file_by_folder_or_by_name(evolved, tmp_path):
     assert "AntUndamaged" in run("evaluate", "ant-hebbian", "--episodes", 1, "--workers", 1, cwd=tmp_path)
 
 
+def test_a_folder_without_a_policy_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "runs" / "ppo").mkdir(parents=True)
+    (tmp_path / "runs" / "ppo" / "model.zip").touch()
+    told = " ".join(run("evaluate", "runs/ppo", status=2, cwd=tmp_path).split())
+    assert "the folder runs/ppo holds no policy.npz, but a baseline: judge it by hebbian-gym compare runs/ppo" in told
+    assert "the folder runs holds no policy.npz" in run("evaluate", "runs", status=2, cwd=tmp_path)
+
+
 def test_compare_takes_paths_with_an_equals_sign_and_checks_the_picture_first(evolved, tmp_path):
     shutil.copytree(evolved, tmp_path / "lr=0.1")
     options = ["--seen", "CartPole-v1", "--episodes", 1, "--out", tmp_path / "new" / "compare.png"]
@@ -150,6 +160,22 @@ def test_evaluate_writes_every_episode(evolved, tmp_path):
     scores = json.loads(out.read_text())["results"]["CartPole-v1"]["score"]
     policy = hebbian_gym.HebbianPolicy.load(evolved / "policy.npz")
     assert scores == hebbian_gym.evaluate(policy, "CartPole-v1", episodes=3, seed=1).score.tolist()
+    assert "distance" not in printed  # CartPole has none
+
+
+def test_evaluate_tells_the_arguments_that_are_not_the_registered_ones(tmp_path):
+    options = ["--episodes", 1, "--workers", 1, "--json", tmp_path / "scores.json"]
+    damage = {"damage": {"left_back": 0.5}}
+    printed = run("evaluate", "ant-hebbian", "--env-kwargs", json.dumps(damage), *options)
+    assert f"AntUndamaged-v0 {json.dumps(damage)}" in printed
+    assert "distance (m)" in printed
+    written = json.loads((tmp_path / "scores.json").read_text())
+    assert written["env_kwargs"] == {"AntUndamaged-v0": damage}
+    assert written["hebbian_gym"] == hebbian_gym.__version__
+    printed = run("evaluate", "ant-hebbian", "--env", "AntDamagedLeftFront-v0", *options)
+    assert "left_front" not in printed
+    written = json.loads((tmp_path / "scores.json").read_text())
+    assert written["env_kwargs"] == {"AntDamagedLeftFront-v0": {"damage": {"left_front": 0.25}}}
 
 
 def test_arguments_of_an_environment_are_json(evolved):
@@ -176,7 +202,7 @@ def test_the_car_is_evolved_from_pixels_scored_and_filmed(tmp_path):
     train = ["train", "--preset", "car-hebbian", "--population", 2, "--workers", 1, "--run-dir", folder]
     run(*train, "--generations", 1, "--score", 0)
     printed = run("train", "--resume", folder, "--workers", 1, "--generations", 2, "--score", 1)
-    assert "mean +- sd over 1 lifetimes" in " ".join(printed.split())
+    assert "mean +- sd over 1 lifetime " in " ".join(printed.split())
     assert "1000" in printed  # steps of the lifetime: scores are without early stop
     policy = hebbian_gym.HebbianPolicy.load(folder / "policy.npz")
     assert policy.genome.size == 458_002
@@ -204,8 +230,13 @@ def test_the_car_is_evolved_from_pixels_scored_and_filmed(tmp_path):
         (["train", "--env", "CartPole-v1", "--optimizer-kwargs", "[1]"], "must be a JSON object"),
         (
             ["train", "--env", "CartPole-v1", "--optimizer-kwargs", '{"wings": 2}'],
-            "unexpected keyword argument 'wings'",
+            "unexpected keyword argument 'wings'; its options are population_size, sigma, learning_rate, ",
         ),
+        (["train", "--env", "CartPole-v1", "--population", "0"], "greater than or equal to 1"),
+        (["train", "--env", "CartPole-v1", "--optimizer", "json:Nope"], "there is no Nope in the module json"),
+        (["train", "--architecture", '{"hiden": [16]}'], "a network has no option hiden: choose from hidden, rule, "),
+        (["train", "--architecture", "hidden"], 'must be a JSON object, such as {"rule": "ABC", "hidden": [8]}, not'),
+        (["train", "--env", "AntDamaged-v0", "--env-kwargs", '{"damag": 1}'], "AntDamaged-v0 could not be made: "),
         (["evaluate", "nothing.npz"], "there is no file nothing.npz"),
         (["evaluate", "nobody"], "no ready-evolved policy 'nobody': choose from ant-hebbian, "),
         (["reproduce", "nothing"], "unknown experiment 'nothing': choose from"),
@@ -220,7 +251,8 @@ def test_bad_input_is_one_sentence_not_a_traceback(arguments, sentence, tmp_path
 
 def test_a_second_run_in_a_folder_is_refused_and_changes_nothing(evolved):
     before = {path: path.read_bytes() for path in evolved.iterdir()}
-    assert "already holds a run" in run(*CARTPOLE, "--run-dir", evolved, status=2)
+    told = " ".join(run(*CARTPOLE, "--run-dir", evolved, status=2).split())
+    assert f"already holds a run: go on with hebbian-gym train --resume {evolved}" in told
     assert {path: path.read_bytes() for path in evolved.iterdir()} == before
 
 
@@ -262,7 +294,9 @@ def test_an_unreachable_cluster_is_told_before_anything_is_written(tmp_path):
 
 def test_a_file_that_is_not_a_policy_is_named(evolved, tmp_path):
     (tmp_path / "noise.npz").write_bytes(b"noise")
-    assert "not a hebbian-gym file" in run("evaluate", tmp_path / "noise.npz", status=2)
+    told = run("evaluate", tmp_path / "noise.npz", status=2)
+    assert "not a hebbian-gym file" in told
+    assert "pickle" not in told  # numpy's advice is not for ours
     assert "holds a training run, not a policy" in run("evaluate", evolved / "checkpoint.npz", status=2)
 
 
@@ -317,7 +351,24 @@ def test_compare_judges_runs_alike_and_draws(evolved, tmp_path):
 
 
 def test_baselines_are_listed():
-    assert "ant-ppo: PPO on AntUndamaged-v0, AntDamagedRightFront-v0" in run("baseline")
+    listed = run("baseline")
+    assert "ant-ppo: PPO on AntUndamaged-v0, AntDamagedRightFront-v0" in listed
+    assert "trained on progress alone" in listed  # what ant-ppo-distance differs in
+
+
+def test_the_version_and_the_commands_from_the_main_one_on():
+    runner = CliRunner()
+    assert runner.invoke(app, ["--version"]).output == f"hebbian-gym {hebbian_gym.__version__}\n"
+    assert [*get_command(app).commands][:4] == ["demo", "train", "evaluate", "record"]
+
+
+def test_help_gives_examples_that_work(monkeypatch):
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 300)
+    shown = CliRunner().invoke(app, ["train", "--help"]).output
+    for option, example in EXAMPLES.items():
+        assert f"such as '{example}'" in shown
+        assert json_object(option, example)
+    assert architecture_for("CartPole-v1", **json_object("--architecture", EXAMPLES["--architecture"]))
 
 
 MAZE = """
@@ -350,6 +401,8 @@ def test_an_environment_and_settings_of_ones_own(tmp_path):
     settings = ["--env", "maze:Maze-v0", "--env-kwargs", '{"worth": 2}', "--architecture", network, "--population", 4]
     printed = run("train", *settings, "--generations", 1, "--workers", 2, "--run-dir", "run", cwd=tmp_path)
     assert "0.900 +- 0.000" in printed
+    assert "Maze-v0 has no max_episode_steps: a lifetime lasts until the environment ends it" in printed
+    assert "1 generation;" in printed
     policy = hebbian_gym.HebbianPolicy.load(tmp_path / "run" / "policy.npz")
     assert (policy.architecture.sizes, policy.architecture.rule) == ((2, 3, 2), "A")
     assert policy.env_spec.kwargs == {"worth": 2}

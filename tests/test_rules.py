@@ -114,7 +114,9 @@ def test_names_of_the_papers_code_are_aliases(alias, name):
 
 
 def test_an_unknown_rule_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown rule 'hebb': choose from A, AD, .*register_rule"):
+    with pytest.raises(
+        ValueError, match=r"unknown rule 'hebb': choose from A, AD, .*\"my_module:hebb\""
+    ):
         Architecture(SIZES, rule="hebb")
 
 
@@ -228,3 +230,37 @@ def test_a_default_which_evolution_would_ignore_is_refused(registry):
         @register_rule("leak")
         def leak(pre, post, weight, a, decay=0.1):
             return a * pre - decay * weight
+
+
+def test_a_rule_that_names_its_module_is_imported_from_there_also_by_workers_and_files(tmp_path):
+    (tmp_path / "my_rules.py").write_text(
+        "import hebbian_gym as hg\n\n@hg.register_rule('borne', 'worn')\n"
+        "def borne(pre, post, weight, a):\n    return a * pre\n"
+    )
+    script = """
+import hebbian_gym as hg
+if __name__ == "__main__":
+    policy = hg.HebbianPolicy.for_env("CartPole-v1", rule="my_rules:worn", hidden=())
+    assert policy.architecture.rule == "my_rules:borne"
+    policy.save("policy.npz")
+    print(*hg.evaluate(policy, "CartPole-v1", 2, workers=2).score)
+"""
+    again = """
+import hebbian_gym as hg
+print(*hg.evaluate(hg.HebbianPolicy.load("policy.npz"), "CartPole-v1", 2).score)
+"""
+    for name, text in (("script.py", script), ("again.py", again)):
+        (tmp_path / name).write_text(text)
+    told = [
+        subprocess.run([sys.executable, name], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=True)
+        for name in ("script.py", "again.py")
+    ]
+    assert told[0].stdout == told[1].stdout != ""
+
+
+def test_a_rule_without_a_name_says_how_to_give_one():
+    with pytest.raises(TypeError, match=r'a rule needs a name: @register_rule\("mine"\)'):
+
+        @register_rule
+        def mine(pre, post, weight, a):
+            return a * pre

@@ -631,3 +631,14 @@ def test_a_run_without_a_generation_left_says_so(caplog):
     assert "no generation is left" not in caplog.text
     evolve(None, 2, es=es)
     assert "no generation is left to evolve: 2 of 2 are done" in caplog.text
+
+
+def test_a_task_is_asked_for_where_an_id_is_given():
+    with pytest.raises(ValueError, match=r"task must be a Task, such as Task\(\['CartPole-v1'\]\), not 'Hill-v0'"):
+        train(Individual(ARCHITECTURE, random_genome(ARCHITECTURE)), OpenAIES(np.zeros(1)), "Hill-v0", 1)
+
+
+def test_a_progress_bar_changes_nothing_and_tells_every_generation(straight, tmp_path, capsys):
+    assert_same(evolve(tmp_path, 8, progress_bar=True), straight)
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in told] == [f"{i}/8" for i in range(1, 9)]

@@ -13,6 +13,12 @@ from rich.console import Console
 from . import baselines, evolve, measure, policies  # noqa: F401  # their commands
 from .common import app as app
 
+_ORDER = (
+    "demo", "train", "evaluate", "record", "baseline", "compare", "reproduce", "bench", "plan", "envs", "presets",
+    "optimizers",
+)  # fmt: skip
+app.registered_commands.sort(key=lambda command: _ORDER.index(getattr(command.callback, "__name__", "")))
+
 
 def _interrupt(number: int, frame: Any) -> None:
     raise KeyboardInterrupt

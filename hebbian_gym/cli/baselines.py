@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..plain import write_json
-from .common import Json, Seed, app, console
+from .common import Json, Seed, app, console, counted
 
 
 @app.command()
@@ -21,7 +21,9 @@ def baseline(
     hours: Annotated[
         float | None, typer.Option(help="Stop after so much wall time, resumed sessions included.")
     ] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Folder for the model and its log.")] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Folder for the model and its log. Default: runs/NAME-SEED.")
+    ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     seed: Annotated[int | None, typer.Option(help="All randomness derives from it. Default: 0.", min=0)] = None,
 ) -> None:
@@ -45,7 +47,7 @@ def baseline(
     else:
         for each, known in BASELINES.items():
             console.print(f"[bold]{each}[/bold]: {known.algorithm} on {', '.join(known.envs)}; "
-                          f"{known.timesteps:,} time steps", highlight=False)  # fmt: skip
+                          f"{known.timesteps:,} time steps\n    {known.about}", highlight=False)  # fmt: skip
         return
     seconds = math.inf if hours is None else 3600 * hours
     with BaselineProgress(console, name) as progress:
@@ -93,7 +95,7 @@ def compare(
         if out.suffix[1:] not in (known := figure.canvas.get_supported_filetypes()):
             raise ValueError(f"a picture is written as one of {', '.join(known)}, not {out.name}")
         out.parent.mkdir(parents=True, exist_ok=True)
-    with Counter(console, f"{lives} episodes", lives, "episodes") as count:
+    with Counter(console, counted(lives, "episode"), lives, "episodes") as count:
         comparison = compare(loaded, seen, unseen, episodes, seed, count)
     console.print(comparison_table(comparison))
     if json_file:

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from .. import __version__
 from ..machine import usable_cores
 from ..pretrained import find_policy
 
@@ -28,6 +29,27 @@ app = typer.Typer(
 )  # fmt: skip
 console = Console()
 
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"hebbian-gym {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _any_command(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None: ...
+
+
+EXAMPLES = {  # of what options that are JSON take
+    "--env-kwargs": '{"damage": {"left_back": 0.5}}',
+    "--architecture": '{"rule": "ABC", "hidden": [8]}',
+    "--optimizer-kwargs": '{"sigma": 0.05}',
+}
+
 Policy = Annotated[
     str,
     typer.Argument(help="A policy's file, such as runs/ant-hebbian/policy.npz, or the name of a ready-evolved one."),
@@ -36,7 +58,7 @@ Workers = Annotated[int, typer.Option(help="Worker processes.", min=1)]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, for scripts.")]
 EnvKwargs = Annotated[
     str | None,
-    typer.Option(help='Arguments of the environments, as JSON, such as \'{"damage": {"left_back": 0.5}}\'.'),
+    typer.Option(help=f"Arguments of the environments, as JSON, such as '{EXAMPLES['--env-kwargs']}'."),
 ]
 Seed = Annotated[int, typer.Option(help="All randomness derives from it.", min=0)]
 
@@ -52,25 +74,51 @@ def score_policy(policy: str, bodies: list[EnvSpec], episodes: int, seed: int, w
 
     architecture, genome, _ = load_policy(find_policy(policy))
     results = {}
-    what = f"{episodes} lifetimes on each of {len(bodies)}"
+    lives = counted(episodes, "lifetime")
+    what = lives if len(bodies) == 1 else f"{lives} on each of {len(bodies)} environments"
     with Counter(console, what, episodes * len(bodies), "lifetimes") as count:
         for body in bodies:
             results[body.id] = evaluate(Individual(architecture, genome), body, episodes, seed, workers, done=count)
-    table = Table(title=f"{policy}: mean +- sd over {episodes} lifetimes", title_justify="left")
-    for name in ("environment", "score", "distance (progress)", "distance (m)", "steps"):
-        table.add_column(name, overflow="fold")
+    rows = [("environment", "score", "distance (progress)", "distance (m)", "steps")]
     for body in bodies:
         result = results[body.id]
         lived = np.isfinite(result.fitness)
         distance = result.distance[lived]
         metres = metres_per_progress(body) * distance
         told = (_spread(result.score[lived]), _spread(distance), _spread(metres, 1))
-        table.add_row(body.id, *told, f"{result.steps[lived].mean():.0f}")
+        rows.append((_label(body), *told, f"{result.steps[lived].mean():.0f}"))
+    console.print(f"{policy}: mean +- sd over {lives}", highlight=False, markup=False)
+    table = Table()
+    known = [column for column in zip(*rows, strict=True) if set(column[1:]) != {"-"}]
+    for name, *_ in known:
+        table.add_column(name, overflow="fold")
+    for row in zip(*(column[1:] for column in known), strict=True):
+        table.add_row(*row)
     console.print(table)
     for name, result in results.items():
         if result.errors:
             console.print(f"{name}: {result.losses.replace('candidates', 'lifetimes')}", style="red", highlight=False)
     return results
+
+
+def counted(number: int, what: str) -> str:
+    """1 lifetime, 2 lifetimes."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _label(spec: EnvSpec) -> str:
+    """Its ID, and the arguments that are not the registered ones."""
+    from gymnasium.envs.registration import registry
+
+    from ..checkpoint import as_saved
+
+    registered = as_saved(registry[spec.id].kwargs) if spec.id in registry else {}
+    others = {
+        name: value
+        for name, value in as_saved(spec.kwargs).items()
+        if name not in registered or registered[name] != value
+    }
+    return f"{spec.id} {json.dumps(others)}" if others else spec.id
 
 
 def _spread(values: Any, digits: int = 0) -> str:
@@ -102,7 +150,7 @@ def json_object(option: str, text: str | None) -> dict[str, Any]:
     try:
         return dict(json.loads(text or "{}"))
     except (TypeError, ValueError) as error:
-        raise ValueError(f'{option} must be a JSON object, such as {{"early_stop": true}}, not {text}') from error
+        raise ValueError(f"{option} must be a JSON object, such as {EXAMPLES[option]}, not {text}") from error
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shlex
 import sys
 from contextlib import ExitStack, closing
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from ..plain import write_json
@@ -17,11 +19,13 @@ from ..pretrained import find_policy
 from .common import (
     CONFIG,
     CORES,
+    EXAMPLES,
     EnvKwargs,
     Json,
     Workers,
     app,
     console,
+    counted,
     json_object,
     read_config,
     score_policy,
@@ -39,34 +43,44 @@ START = "start.npz"  # the genome that a run began with, if it was given one
 @app.command()
 def train(
     preset: Annotated[
-        str | None, typer.Option(help="Settings to begin with; `hebbian-gym presets` lists them. Default: ant-hebbian.")
+        str | None,
+        typer.Option(
+            help="Settings to begin with; `hebbian-gym presets` lists them. Default: ant-hebbian; with --env, hebbian."
+        ),
     ] = None,
     generations: Annotated[int | None, typer.Option(help="In all, those before a resume included.", min=1)] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Folder for checkpoints, logs, the best policy.")] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Folder for checkpoints, logs, the best policy. Default: runs/PRESET.")
+    ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     env: Annotated[list[str] | None, typer.Option(help="Evolve on these instead; repeat for several.")] = None,
     env_kwargs: EnvKwargs = None,
     architecture: Annotated[
         str | None,
-        typer.Option(help='Options of the network, as JSON, such as \'{"rule": "oja", "hidden": [8]}\'.'),
+        typer.Option(help=f"Options of the network, as JSON, such as '{EXAMPLES['--architecture']}'."),
     ] = None,
     start: Annotated[
         str | None, typer.Option(help="Begin with this policy's genome: a file, or the name of a ready-evolved one.")
     ] = None,
     optimizer: Annotated[
-        str | None, typer.Option(help="Evolve by this one instead; `hebbian-gym optimizers` lists them.")
+        str | None,
+        typer.Option(help="Evolve by this one instead; `hebbian-gym optimizers` lists them, module:Class is yours."),
     ] = None,
     optimizer_kwargs: Annotated[
-        str | None, typer.Option(help="Its options, as JSON, such as '{\"sigma\": 0.05}'.")
+        str | None, typer.Option(help=f"Its options, as JSON, such as '{EXAMPLES['--optimizer-kwargs']}'.")
     ] = None,
-    population: Annotated[int | None, typer.Option(help="Candidates of a generation.")] = None,
+    population: Annotated[int | None, typer.Option(help="Candidates of a generation.", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="All randomness derives from it. Default: 0.", min=0)] = None,
     workers: Workers = CORES,
     ray_address: Annotated[
         str | None, typer.Option(help='Let the workers live on this Ray cluster; "auto" finds the one that runs here.')
     ] = None,
     timeout: Annotated[
-        float, typer.Option(help="Seconds after which a worker that is still at one candidate is replaced.")
+        float,
+        typer.Option(
+            help="Seconds after which a worker that is still at one candidate is replaced; "
+            "needs two workers or a Ray cluster."
+        ),
     ] = 600.0,
     checkpoint_every: Annotated[int, typer.Option(help="Generations between checkpoints.", min=1)] = 1,
     held_out_every: Annotated[
@@ -105,8 +119,18 @@ def train(
         )  # fmt: skip
         chosen = chosen.evolved_by(optimizer, population, json_object("--optimizer-kwargs", optimizer_kwargs))
         run_dir = run_dir or Path("runs") / preset
+        if all((run_dir / name).exists() for name in (CONFIG, "checkpoint.npz")):
+            raise FileExistsError(
+                f"{run_dir} already holds a run: go on with  hebbian-gym train --resume {shlex.quote(str(run_dir))}, "
+                "or choose another folder with --run-dir"
+            )
     if generations is not None:
         chosen = dataclasses.replace(chosen, generations=generations)
+    for body in chosen.specs:
+        if body.max_episode_steps is None:
+            console.print(
+                f"{body.id} has no max_episode_steps: a lifetime lasts until the environment ends it", highlight=False
+            )
     evaluator = {"workers": workers, "timeout": timeout, "ray_address": ray_address}
     every = {"checkpoint_every": checkpoint_every, "held_out_every": held_out_every or HELD_OUT_EVERY}
     evolve(chosen, seed or 0, run_dir, resume is not None, evaluator, every, start, tensorboard)
@@ -115,14 +139,13 @@ def train(
 
 
 def evolve(
-    preset: Preset, seed: int, run_dir: Path, resume: bool, evaluator: dict[str, Any], every: dict[str, int],
+    preset: Preset, seed: int, run_dir: Path, resume: bool, evaluator: dict[str, Any], every: dict[str, Any],
     start: str | None = None, tensorboard: bool = False,
 ) -> None:  # fmt: skip
     """Evolve in a folder, with a progress bar; on Ctrl-C say how to go on."""
     from ..callbacks import Callback, TensorBoard
     from ..checkpoint import held, load_policy, save_policy
     from ..evaluation import make_evaluator
-    from ..progress import TrainingProgress
     from ..training import CHECKPOINT, train
 
     policy, optimizer, task = preset.make(seed, None if start is None else load_policy(find_policy(start))[1])
@@ -140,27 +163,26 @@ def evolve(
         return made
 
     try:
-        with ExitStack() as stack:
-            stack.enter_context(held(run_dir))
-            progress = stack.enter_context(TrainingProgress(console, preset.generations, len(optimizer.ask())))
-            callbacks: list[Callback] = [progress]
+        with held(run_dir), ExitStack() as stack:
+            callbacks: list[Callback] = []
             if tensorboard:
-                callbacks.insert(0, stack.enter_context(closing(TensorBoard(run_dir / "tensorboard"))))
+                callbacks.append(stack.enter_context(closing(TensorBoard(run_dir / "tensorboard"))))
             run = train(
                 policy, optimizer, task, preset.generations, evaluator=begin, run_dir=run_dir, resume=resume,
-                callbacks=callbacks, done=progress.candidate, **every,
+                callbacks=callbacks, progress_bar=True, **every,
             )  # fmt: skip
     except KeyboardInterrupt:
         saved = (run_dir / CHECKPOINT).exists()
         cure = f"Go on with  hebbian-gym train --resume {run_dir}" if saved else "Nothing to resume yet."
-        console.print(f"stopped after {optimizer.generation} generations; only the running one is lost. {cure}",
-                      highlight=False)  # fmt: skip
+        done = counted(optimizer.generation, "generation")
+        console.print(f"stopped after {done}; only the running one is lost. {cure}", highlight=False)
         raise typer.Exit(130) from None
     if "fitness/mean" not in run.metrics:
         console.print(f"no generation was left to evolve: --generations N, with N over {optimizer.generation}, goes on")
     held_out = f", {run.best.fitness:.1f} on held-out births" if run.best else ""
     console.print(
-        f"{optimizer.generation} generations; best mean genome{held_out}: {run_dir / 'policy.npz'}", highlight=False
+        f"{counted(optimizer.generation, 'generation')}; best mean genome{held_out}: {run_dir / 'policy.npz'}",
+        highlight=False,
     )
 
 
@@ -168,13 +190,15 @@ def evolve(
 def optimizers() -> None:
     """List the optimisers that `train --optimizer` takes."""
     from ..optimizers import get_optimizer, optimizer_names
+    from ..optimizers.registry import optimizer_options
 
     for name in optimizer_names():
         try:
             about = (get_optimizer(name).__doc__ or "").strip().partition("\n")[0]
+            about += f"\n    {json.dumps(optimizer_options(name), default=str)}"
         except Exception as error:  # another package's
             about = f"cannot be loaded: {error}"
-        console.print(f"[bold]{name}[/bold]: {about}", highlight=False)
+        console.print(f"[bold]{name}[/bold]: {escape(about)}", highlight=False)
 
 
 @app.command()
@@ -186,7 +210,8 @@ def presets() -> None:
         size = preset.optimizer["population_size"]
         console.print(f"[bold]{name}[/bold]: {preset.about}", highlight=False)
         console.print(
-            f"    {', '.join(preset.envs) or '--env'}; {preset.generations} generations of {size}", highlight=False
+            f"    {', '.join(preset.envs) or '--env'}; {counted(preset.generations, 'generation')} of {size}",
+            highlight=False,
         )
 
 
@@ -195,7 +220,7 @@ def plan(
     preset: Annotated[str, typer.Option(help="Settings; `hebbian-gym presets` lists them.")] = "ant-hebbian",
     env: Annotated[list[str] | None, typer.Option(help="Evolve on these instead; repeat for several.")] = None,
     generations: Annotated[int | None, typer.Option(help="In all.", min=1)] = None,
-    population: Annotated[int | None, typer.Option(help="Candidates of a generation.")] = None,
+    population: Annotated[int | None, typer.Option(help="Candidates of a generation.", min=1)] = None,
     workers: Annotated[int, typer.Option(help="On as many cores.", min=1)] = CORES,
     nodes: Annotated[int, typer.Option(help="Machines that they are on.", min=1)] = 1,
     gigabits: Annotated[float, typer.Option(help="Network between the machines, Gbit/s.")] = 1.0,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .. import __version__
 from ..plain import write_json
 from ..pretrained import find_policy
 from .common import (
@@ -39,7 +40,7 @@ def evaluate(
 
     Births and resets are ones that evolution never uses, and there is no early stop.
     """
-    from ..checkpoint import load_policy
+    from ..checkpoint import as_saved, load_policy
 
     _, _, meta = load_policy(find_policy(policy))
     names: list[str | None] = [*env] if env else [None]
@@ -50,7 +51,9 @@ def evaluate(
             name: {key: getattr(result, key).tolist() for key in ("score", "distance", "steps")}
             for name, result in results.items()
         }
-        write_json(json_file, {"policy": policy, "seed": seed, "episodes": episodes, "results": data})
+        about = {"hebbian_gym": __version__, "policy": policy, "seed": seed, "episodes": episodes}
+        kwargs = {body.id: as_saved(body.kwargs) for body in bodies}
+        write_json(json_file, {**about, "env_kwargs": kwargs, "results": data})
 
 
 @app.command()

@@ -29,7 +29,7 @@ def require_matplotlib() -> type[Figure]:
     return Figure
 
 
-def one_thread() -> None:
+def use_one_torch_thread() -> None:
     """With small networks torch is fastest on one thread, and its sums are always the same."""
     torch.set_num_threads(1)
 
@@ -43,7 +43,7 @@ def in_parallel(function: Callable[[Job], Result], jobs: Sequence[Job], settings
                 results.append(function(job))
                 settings.progress(len(results) / len(jobs))
         return results
-    with ProcessPoolExecutor(min(settings.workers, len(jobs)), get_context("spawn"), one_thread) as pool:
+    with ProcessPoolExecutor(min(settings.workers, len(jobs)), get_context("spawn"), use_one_torch_thread) as pool:
         futures = [pool.submit(function, job) for job in jobs]
         try:
             for done, future in enumerate(as_completed(futures), 1):

@@ -14,9 +14,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from ..analysis.responses import moving_mean
 from ..closed_loop import ClosedLoopNetwork
 from ..closed_loop_rules import CLOSED_LOOP_RULES, Bus, ClosedLoopRule
 from ..envs.line_following import ResonatorBank, RoadBend
+from ..envs.line_following.robot import PERIOD
 from ..rollout import run_episode
 
 Data = dict[str, Any]
@@ -178,13 +180,10 @@ def live(life: Life) -> Data:
     env_seed, birth_seed = np.random.SeedSequence(life.seed).generate_state(2).tolist()
     run_episode(env, _Driver(network), env_seed, birth_seed, notes)
     env.close()
-    sums = np.concatenate([[0.0], np.cumsum(notes.errors)])
-    ends = np.arange(EVERY, len(sums), EVERY)
-    begins = np.maximum(ends - WINDOW, 0)
     return {
         "success": notes.success,
-        "integral": float(sums[-1]) * 0.03,  # a step is 0.03 s
-        "curve": ((sums[ends] - sums[begins]) / (ends - begins)).tolist(),
+        "integral": float(np.cumsum([0.0, *notes.errors])[-1]) * PERIOD,
+        "curve": moving_mean(notes.errors, WINDOW)[EVERY - 1 :: EVERY].tolist(),
         "distances": notes.distances,
         "ratios": notes.ratios,
     }

@@ -14,7 +14,7 @@ from .checks import told_fitness
 def check_population_size(population_size: int) -> None:
     """Refuse one that is not made of pairs."""
     if population_size < 2 or population_size % 2:
-        raise ValueError(f"population_size must be even, for mirrored pairs, not {population_size}")
+        raise ValueError(f"population_size must be even, 2 or more, for mirrored pairs, not {population_size}")
 
 
 def in_pairs(fitness: ArrayLike, population_size: int) -> np.ndarray:

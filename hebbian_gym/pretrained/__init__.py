@@ -33,11 +33,15 @@ def find_policy(where: str | Path) -> Path:
     """The file of a policy, which is given by its path, by its run's folder or, if there is neither, by its name.
 
     Raises:
+        FileNotFoundError: if a folder holds no policy.
         ValueError: if there is no ready-evolved policy of that name.
     """
     path = Path(where)
     if (path / "policy.npz").is_file():
         return path / "policy.npz"
+    if path.is_dir() and str(where) not in pretrained_names():
+        judge = f", but a baseline: judge it by  hebbian-gym compare {where}" if (path / "model.zip").is_file() else ""
+        raise FileNotFoundError(f"the folder {where} holds no policy.npz{judge}")
     return path if path.is_file() or path.suffix else pretrained_path(str(where))
 
 

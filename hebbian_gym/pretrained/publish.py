@@ -117,7 +117,8 @@ def as_markdown(card: dict[str, Any]) -> str:
     config, run = card["config"], card["run"]
     preset, start, command = config["preset"], config.get("start"), config.get("command")
     begun = f", begun with the genome of {start}" if start else ""
-    made = f"Made by `{command}`. " if command else ""
+    goes_on = f"`hebbian-gym train --resume RUN_DIR --generations {run['generations']}` takes it to its end"
+    made = f"Begun by `{command}`; {goes_on}. " if command else ""
     metres = not any(math.isnan(metres_per_progress(score["env"])) for score in card["scores"])
     rows = [
         f"| {score['what']} ({'seen' if score['seen'] else 'unseen'}) | {round(score['mean'])} +- {score['sd']:.0f} |"
