@@ -47,16 +47,16 @@ def speeds(env, agent, seeds):
 
 def draw(curves, path):
     """The courses of all conditions."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4.6), layout="constrained")
     ax = figure.subplots()
     for name, curve in curves.items():
         smooth = np.convolve(curve, np.full(WINDOW, 1 / WINDOW), mode="valid")
         ax.plot(np.arange(WINDOW, STEPS + 1), smooth, label=name, linewidth=2.5 if name == "undisturbed" else 1.2)
-    ax.axvline(AT, color="black", linewidth=0.8, linestyle=":")
+    ax.axvline(AT, color="black", linewidth=0.8, linestyle=":", label=f"step {AT}: the disturbance")
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     ax.set(xlabel="step of a life", ylabel=f"speed (m/s), mean of {WINDOW} steps")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     figure.savefig(path, dpi=150)
 
 

@@ -253,12 +253,12 @@ def compare(
 def comparison_table(comparison: Comparison) -> Table:
     """For each body a row for each method; below, what their training took."""
     methods = comparison.methods()
-    title = f"mean of {comparison.episodes} episodes; sd of episodes: of one seed's scores, the mean over its seeds"
+    title = f"mean of {comparison.episodes} episodes; their sd: within a training seed, mean over the seeds"
     if any(len(runs) > 1 for runs in methods.values()):
         title += "\n+- 95% t-interval over training seeds, where there are several"
-    heads = ("body", "method", "seeds", "score", "sd of episodes", "distance (m)")
+    heads = ("body", "method", "seeds", "score", "sd of\nepisodes", "distance (m)")
     table = Table(*heads, title=title, title_justify="left")
-    table.columns[0].overflow = "fold"
+    table.columns[0].overflow = table.columns[1].overflow = "fold"
     for body in comparison.bodies:
         table.add_section()
         for name, runs in methods.items():

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 import hebbian_gym as hg
 from hebbian_gym.analysis import record_lifetime
 from hebbian_gym.analysis.plots import colour, lifetime_figure, plot_training, read_log
-from hebbian_gym.analysis.video import _strip, compose, film
+from hebbian_gym.analysis.video import compose, film
 
 
 @pytest.fixture
@@ -38,8 +38,10 @@ def test_the_lifetime_figure_has_every_layer_at_every_moment(network):
     pictures = [ax.images[0].get_array() for ax in figure.axes if ax.images]
     assert len(pictures) == 2 * 3
     layer = life.weights[-1][0]
-    drawn = layer.T / np.sqrt(np.mean(np.square(layer, dtype=np.float64)))  # the longer side upwards
+    drawn = layer / np.sqrt(np.mean(np.square(layer, dtype=np.float64)))
     np.testing.assert_allclose(pictures[0], drawn, rtol=0.01)  # to three digits
+    (legend,) = (legend for part in figure.subfigs for legend in part.legends)
+    assert [text.get_text() for text in legend.get_texts()] == ["of a step", "mean of the last 20 steps"]
 
 
 def test_the_training_curve_is_the_log(tmp_path):
@@ -106,8 +108,12 @@ def test_pictures_need_an_environment_that_draws_them(network, tmp_path):
         film("FoodValuation-v0", hg.PlasticNetwork(policy.architecture, policy.genome), tmp_path / "film.gif")
 
 
-def test_the_films_curve_falls_where_rewards_are_negative():
-    rises, falls = (np.argwhere((_strip([sign] * 1000, 300)[20:] < 200).any(axis=2)) for sign in (1.0, -1.0))
-    for line, lower_end in ((rises, 0), (falls, -1)):
+def test_the_films_curve_falls_where_rewards_are_negative(network):
+    with gym.make("CartPole-v1") as env:
+        life = record_lifetime(env, network)
+    for reward, lower_end in ((1.0, 0), (-1.0, -1)):
+        life.rewards = [reward] * 1000
+        frame = compose(np.zeros((60, 300, 3), np.uint8), np.zeros(4, np.float32), network, life)
+        line = np.argwhere((frame[80:] < 200).any(axis=2))  # below the picture, and below the number of the step
         left_to_right = line[np.argsort(line[:, 1], kind="stable")]
         assert left_to_right[lower_end, 0] > left_to_right[-1 - lower_end, 0] + 20  # rows are counted from above

@@ -530,16 +530,13 @@ def made_up():
     """Two methods; three training seeds of the first, with means 1, 2 and 6 on one body."""
     one = [judged("one", {"A": np.array([m - 1.0, m + 1.0]), "B": np.full(2, 10.0 * m)}) for m in (1, 2, 6)]
     two = judged("two", {"A": np.array([4.0, 5.0]), "B": np.full(2, np.nan)}, np.nan)
-    return Comparison(("A",), ("B",), 2, 1, (*one, two))
+    return Comparison(("A",), ("B",), 2, 1, (*one, two), {"A": 0.0165, "B": 0.0165})
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=31))
 def test_the_interval_is_students(values):
-    mean, error = np.mean(values), stats.sem(values)
-    half = interval(np.array(values))
-    expected = stats.t.ppf(0.975, len(values) - 1) * error
-    np.testing.assert_allclose(half, expected, rtol=3e-4, atol=1e-9)
-    assert np.isfinite(mean)
+    expected = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    np.testing.assert_allclose(interval(np.array(values)), expected, rtol=3e-4, atol=1e-9)
 
 
 def test_there_is_no_interval_from_one_seed_and_a_wide_one_from_many():
@@ -566,6 +563,10 @@ def test_a_table_has_means_over_training_seeds_intervals_and_metres():
     assert "B, unseen" in one_unseen
     assert f"30.0 +- {10 * half:.1f}" in one_unseen
     assert " - " in two_unseen  # no distance
+    assert [line.split("│")[5].strip() for line in (one, two, one_unseen)] == ["1.0", "0.5", "0.0"]
+    assert "+- 95% t-interval over training seeds, where there are several" in text
+    alone = dataclasses.replace(made_up(), runs=made_up().runs[-1:])
+    assert "t-interval" not in shown(comparison_table(alone))
     assert "one: trained on 1,000,000 env-steps, 0.50 h each" in text
     assert "two: it is not known" in text
 
@@ -584,13 +585,18 @@ def test_the_data_are_plain_json_with_every_episode():
 def test_a_plot_has_a_dot_for_each_training_seed_and_the_mean():
     ax = Figure().subplots()
     plot_comparison(ax, made_up())
-    dots = [line.get_ydata() for line in ax.lines if line.get_marker() == "o"]
-    np.testing.assert_array_equal(dots[0], [1, 2, 6, 10, 20, 60])
+    (dots,) = (line.get_ydata() for line in ax.lines if line.get_marker() == "o")  # none of the one that has one seed
+    np.testing.assert_array_equal(dots, [1, 2, 6, 10, 20, 60])
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "two"]
     bars = ax.containers[0]
     np.testing.assert_array_equal(bars.lines[0].get_ydata(), [3, 30])
     low, high = bars.lines[2][0].get_segments()[0][:, 1]
     assert (high - low) / 2 == pytest.approx(stats.t.ppf(0.975, 2) * stats.sem([1, 2, 6]), rel=1e-3)
+    low, high = ax.containers[1].lines[2][0].get_segments()[0][:, 1]
+    assert (low, high) == (4.0, 5.0)  # the episodes' sd
+    told = ax.get_legend().get_title().get_text()
+    assert "95% interval" in told
+    assert "sd over the episodes" in told
 
 
 def test_contenders_come_from_their_files_and_are_compared(tmp_path):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from helpers import assert_an_experiments_outcome
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -173,13 +172,13 @@ def test_an_agent_of_no_architecture_is_recorded_too() -> None:
 # Pictures
 
 
-def test_a_layer_is_drawn_with_its_weights_longer_side_upwards() -> None:
+def test_a_layer_is_drawn_with_a_row_for_each_input_and_a_column_for_each_neuron() -> None:
     weights = np.arange(6.0).reshape(2, 3)
     for layer in (weights, weights.T):
         ax = Figure().subplots()
         image = plot_layer(ax, layer, 2.0)
-        np.testing.assert_array_equal(image.get_array(), weights.T / 2)
-        assert {ax.get_xlabel(), ax.get_ylabel()} == {f"{len(layer)} inputs", f"{len(layer.T)} neurons"}
+        np.testing.assert_array_equal(image.get_array(), layer / 2)
+        assert (ax.get_ylabel(), ax.get_xlabel()) == (f"{len(layer)} inputs", f"{len(layer.T)} neurons")
         assert image.norm.vmin == -image.norm.vmax
 
 
@@ -216,6 +215,7 @@ def test_curves_sums_and_freezing_are_drawn_as_they_are() -> None:
     ax = Figure().subplots()
     plot_curves(ax, {"a": {"mean": [1, 2], "sd": [0, 1]}, "b": {"mean": [3, 4], "sd": [1, 1]}}, first=7)
     assert [line.get_xydata().tolist() for line in ax.lines] == [[[7, 1], [8, 2]], [[7, 3], [8, 4]]]
+    assert sorted(ax.get_legend_handles_labels()[1]) == ["a", "b", "bands: sd"]
     ax = Figure().subplots()
     plot_sums(ax, {"a": [1, 2, 3]}, ["black"])
     assert ax.lines[0].get_ydata().tolist() == [0, 1, 3, 6]
@@ -247,11 +247,6 @@ def test_bars_and_the_map_show_the_means_and_whose_they_are() -> None:
 
 
 @pytest.fixture(scope="module")
-def progress() -> dict[str, list[float]]:
-    return {name: [] for name in NAMES}
-
-
-@pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory, progress: dict[str, list[float]]) -> dict[str, Outcome]:
     """All of them, tiny; fixed weights for the ant ship, too, and none for the car."""
     folder = tmp_path_factory.mktemp("pretrained")
@@ -268,29 +263,11 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory, progress: dict[str, list[
         return {name: EXPERIMENTS[name].run(Settings(progress=progress[name].append)) for name in NAMES}
 
 
-def numbers(data: Any) -> Iterator[float]:
-    if isinstance(data, dict):
-        data = list(data.values())
-    if isinstance(data, list):
-        for value in data:
-            yield from numbers(value)
-    elif isinstance(data, float):
-        yield data
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_an_experiment_has_plain_data_a_picture_and_sentences(
     outcomes: dict[str, Outcome], progress: dict[str, list[float]], name: str, tmp_path: Path
 ) -> None:
-    outcome = outcomes[name]
-    assert json.loads(json.dumps(outcome.data, allow_nan=False)) == outcome.data
-    assert np.isfinite(list(numbers(outcome.data))).all()
-    assert outcome.summary
-    outcome.figure.savefig(tmp_path / "picture.png", dpi=40)
-    for ax in outcome.figure.axes:
-        assert ax.get_xlabel() or ax.get_ylabel() or ax.get_title()
-    assert progress[name] == sorted(progress[name])
-    assert progress[name][-1] == 1.0
+    assert_an_experiments_outcome(outcomes[name], progress[name], tmp_path)
 
 
 def test_the_table_has_every_rule_that_ships_on_every_body(outcomes: dict[str, Outcome]) -> None:
@@ -325,6 +302,21 @@ def test_to_a_rule_that_evolved_on_random_damage_no_body_is_new() -> None:
         "the paper's rules solve all three bodies: does not hold here",
         "the paper supposes that rules evolved on random damage solve all: holds here",
     ]
+    ax = paper_table.draw_table({**data, "rules": rules}).axes[0]
+    ticks = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert ticks[1:] == ["right front leg short\n(seen)", "left front leg short\n(unseen, except by\nrandom)"]
+    assert not any(line.get_marker() == "D" for line in ax.lines)  # neither is one that the paper's are drawn beside
+
+
+def test_the_papers_numbers_are_drawn_beside_one_rule_of_each_kind(outcomes: dict[str, Outcome]) -> None:
+    data = outcomes["table1"].data
+    rules = {**data["rules"], "ant-hebbian-quick": data["rules"]["ant-hebbian"]}
+    ax = paper_table.draw_table({**data, "rules": rules}).axes[0]
+    drawn = [line.get_ydata().tolist() for line in ax.lines if line.get_marker() == "D"]
+    assert drawn == [[1051, 1019, 452], [1604, 1431, 68]]
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "Najarro & Risi (2020), theirs:\nplastic beside ant-hebbian, fixed beside ant-static" in labels
+    assert ax.get_xticklabels()[2].get_text() == "left front leg short\n(unseen)"
 
 
 def test_what_does_not_ship_is_told(outcomes: dict[str, Outcome]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..comparison import Comparison, interval, means
+from ..comparison import Comparison, episode_deviation, interval, means
 from ..curves import UNITS, plot_curves
 from ..palette import SERIES
 
@@ -34,7 +34,10 @@ def draw_comparison(figure: Figure, comparison: Comparison) -> None:
 
 
 def plot_comparison(ax: Axes, comparison: Comparison) -> None:
-    """For each body and method a dot for each training seed, the mean, and its 95% interval if there are several.
+    """For each body and method the mean over its training seeds.
+
+    Of several seeds each is a dot, and a bar with caps is the mean's 95% interval; of one seed a thin bar is the
+    standard deviation of its episodes.
 
     Args:
         ax: to draw into.
@@ -46,17 +49,27 @@ def plot_comparison(ax: Axes, comparison: Comparison) -> None:
         x = np.arange(len(comparison.bodies)) + (number - (len(methods) - 1) / 2) * width
         colour = SERIES[number % len(SERIES)]
         scores = np.array([means(runs, body) for body in comparison.bodies])  # (bodies, training seeds)
-        halves = [interval(row) for row in scores] if len(runs) > 1 else None
+        several = len(runs) > 1
+        halves = [interval(row) if several else episode_deviation(runs, body)
+                  for row, body in zip(scores, comparison.bodies, strict=True)]  # fmt: skip
         ax.errorbar(
-            x, scores.mean(axis=1), halves, fmt="_", color=colour, markersize=16, markeredgewidth=2, capsize=4,
-            label=name,
+            x, scores.mean(axis=1), halves, fmt="_", color=colour, markersize=16, markeredgewidth=2, label=name,
+            capsize=4 if several else 0, elinewidth=1.5 if several else 0.8,
         )  # fmt: skip
-        places = np.repeat(x + 0.22 * width, len(runs))
-        ax.plot(places, scores.ravel(), "o", color=colour, markersize=4, alpha=0.7)
+        if several:
+            places = np.repeat(x + 0.22 * width, len(runs))
+            ax.plot(places, scores.ravel(), "o", color=colour, markersize=4, alpha=0.7)
     labels = [f"{body}\n({'seen' if body in comparison.seen else 'unseen'})" for body in comparison.bodies]
     ax.set_xticks(range(len(labels)), labels, fontsize=8)
     ax.set_xlim(-0.6, len(labels) - 0.4)
     ax.set_ylabel(comparison.unit)
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False)
+    seeds = {min(len(runs), 2) for runs in methods.values()}
+    capped = "bar with caps: mean over training seeds (dots) and its 95% interval"
+    thin = "thin bar: mean and sd over the episodes of the one training seed"
+    told = "\n".join([capped] * (2 in seeds) + [thin] * (1 in seeds))
+    ax.legend(
+        frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(methods), 5), title=told,
+        title_fontsize=9,
+    )  # fmt: skip

@@ -59,8 +59,8 @@ def lifetime_figure(life: Lifetime, title: str = "") -> Figure:
     """A lifetime (paper, figure 1): weights of each layer at its recorded steps, above the reward."""
     if not life.weights:
         raise ValueError("the lifetime was recorded without weights: record it with weights_at=(-1, ...)")
-    figure = Figure(figsize=(1 + 3.4 * len(life.weights), 6.4), layout="constrained")
-    above, below = np.ravel(np.array(figure.subfigures(2, 1, height_ratios=(3, 1.6)), dtype=object))
+    figure = Figure(figsize=(1 + 3.4 * len(life.weights), 6.8), layout="constrained")
+    above, below = np.ravel(np.array(figure.subfigures(2, 1, height_ratios=(3, 1.9)), dtype=object))
     lived = {letter: step + 1 for letter, step in zip(ascii_uppercase, sorted(life.weights), strict=False)}
     titles = {
         letter: f"{letter}: after {steps} steps" if steps else f"{letter}: at birth" for letter, steps in lived.items()
@@ -71,6 +71,7 @@ def lifetime_figure(life: Lifetime, title: str = "") -> Figure:
     for letter, steps in lived.items():
         mark(ax, steps)
         ax.annotate(letter, (steps, 1.02), xycoords=("data", "axes fraction"), ha="center")
+    below.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=11)
     return figure
 
@@ -78,8 +79,8 @@ def lifetime_figure(life: Lifetime, title: str = "") -> Figure:
 def plot_rewards(ax: Axes, rewards: Sequence[float], window: int = 20) -> None:
     """The reward over a lifetime, and its mean over the last ``window`` steps."""
     steps = np.arange(1, len(rewards) + 1)
-    ax.plot(steps, rewards, color=SKY, linewidth=0.6)
-    ax.plot(steps, moving_mean(rewards, window), color=BLUE, linewidth=1.6)
+    ax.plot(steps, rewards, color=SKY, linewidth=0.6, label="of a step")
+    ax.plot(steps, moving_mean(rewards, window), color=BLUE, linewidth=1.6, label=f"mean of the last {window} steps")
     ax.set(xlabel="step", ylabel="reward")
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     ax.spines[["top", "right"]].set_visible(False)

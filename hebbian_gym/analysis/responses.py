@@ -37,6 +37,7 @@ def plot_curves(ax: Axes, curves: Mapping[str, Mapping[str, Sequence[float]]], f
         steps = first + np.arange(len(mean))
         ax.fill_between(steps, mean - sd, mean + sd, color=color, alpha=0.15, linewidth=0)
         ax.plot(steps, mean, color=color, linewidth=1.6, label=name)
+    ax.fill_between([], [], color="0.5", alpha=0.3, linewidth=0, label="bands: sd")
     ax.set_xlabel("step")
     ax.spines[["top", "right"]].set_visible(False)
 

@@ -21,6 +21,7 @@ def plot_scores(
     scores: Mapping[str, Mapping[str, Sequence[float]]],
     published: Mapping[str, Mapping[str, tuple[float, float]]],
     dots: bool = False,
+    whose: str = "Najarro & Risi (2020), theirs",
 ) -> None:
     """Means over lifetimes with standard deviations, a bar for each rule; published ones beside them, as diamonds.
 
@@ -29,6 +30,7 @@ def plot_scores(
         scores: rule to task to scores.
         published: the same, to another author's mean and standard deviation, where there is one.
         dots: draw every lifetime, too.
+        whose: the published ones are, for the legend.
     """
     tasks = list(next(iter(scores.values())))
     width, labelled = WIDTH / len(scores), False
@@ -43,7 +45,7 @@ def plot_scores(
         if known := published.get(rule, {}):
             at = [x[index] + 0.25 * width for index, task in enumerate(tasks) if task in known]
             theirs = np.array([known[task] for task in tasks if task in known])
-            label = None if labelled else "Najarro & Risi (2020), theirs"
+            label = None if labelled else whose
             ax.errorbar(
                 at, theirs[:, 0], theirs[:, 1], fmt="D", color="black", markerfacecolor="white", capsize=2, label=label
             )

@@ -20,6 +20,8 @@ SPAN = 2.5  # root mean squares at the ends of the colours
 def plot_layer(ax: Axes, weights: Any, scale: float) -> AxesImage:
     """The weights of a layer as a picture (Najarro & Risi 2020, figures 1, 4 and 6), white at 0, red above, blue below.
 
+    A row is an input, a column is a neuron.
+
     Args:
         ax: to draw into.
         weights: shape (inputs, outputs).
@@ -30,14 +32,11 @@ def plot_layer(ax: Axes, weights: Any, scale: float) -> AxesImage:
     """
     layer = np.asarray(weights) / (scale or 1.0)
     inputs, outputs = layer.shape
-    upright = inputs <= outputs  # the longer side upwards, as in the paper
-    picture = layer.T if upright else layer
-    image = ax.imshow(picture, cmap="RdBu_r", vmin=-SPAN, vmax=SPAN, aspect="auto")
-    sides = (f"{inputs} inputs", f"{outputs} neurons")
+    image = ax.imshow(layer, cmap="RdBu_r", vmin=-SPAN, vmax=SPAN, aspect="auto")
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_xlabel(sides[0] if upright else sides[1])
-    ax.set_ylabel(sides[1] if upright else sides[0])
+    ax.set_xlabel(f"{outputs} neurons")
+    ax.set_ylabel(f"{inputs} inputs")
     return image
 
 
@@ -85,7 +84,7 @@ def short(value: float) -> str:
 
 
 def _width(layer: Any) -> float:
-    return 0.5 + float(np.sqrt(min(np.shape(layer)) / 64))
+    return 0.5 + float(np.sqrt(np.shape(layer)[1] / 64))
 
 
 def plot_path(ax: Any, coordinates: Any, label: str = "", color: str = BLUE) -> None:

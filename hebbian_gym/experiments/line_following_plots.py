@@ -163,7 +163,9 @@ def plot_spread(ax: Axes, data: Data, track: str = "bean") -> None:
     ax.minorticks_off()
     ax.set_ylim(1, 1e4)  # the same on both tracks, with room for the legend
     ax.legend(frameon=False, fontsize=11, loc="upper left")
-    _finish(ax, f"{track}: spread of layers 2 to 11", "learning rate", "largest / smallest distance")
+    _finish(
+        ax, f"{track}: spread of layers 2 to 11", "learning rate", "largest / smallest distance\n(median, quartiles)"
+    )
 
 
 # Whole figures
@@ -181,13 +183,17 @@ def draw_success(figure: Figure, data: Data) -> None:
 
 def draw_error(figure: Figure, data: Data) -> None:
     """The error over time at both choices of rates, on both tracks."""
+    from matplotlib.patches import Patch
+
     axes = figure.subplots(len(TRACKS), len(WHICH), sharex=True, sharey=True)
     for row, track in zip(axes, TRACKS, strict=True):
         for ax, which in zip(row, WHICH, strict=True):
             plot_error(ax, data, track, which)
             ax.label_outer()
     handles, labels = axes[0, 1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=12)
+    handles.append(Patch(color="0.5", alpha=0.3, linewidth=0))
+    labels.append("10% to 90% of the seeds")
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=12)
 
 
 def draw_weights(figure: Figure, data: Data) -> None:

@@ -206,15 +206,16 @@ def figure(data: dict[str, Any]) -> Figure:
 
 def plot_contest(ax: Axes, contest: dict[str, Any]) -> None:
     """The mean over seeds against environment steps, with its 95% interval where there are several seeds."""
-    steps = np.linspace(0, contest["settings"]["env_steps"], 201)
+    budget = contest["settings"]["env_steps"]
+    unit, size = ("millions", 1e6) if budget >= 1e6 else ("thousands", 1e3)
+    steps = np.linspace(0, budget, 201)
     for contender, runs in contest["runs"].items():
         scores = np.array([at(run, steps) for run in runs])
         known = np.isfinite(scores).all(axis=0)
         colour = COLOURS[list(CONTENDERS).index(contender)]
-        ax.plot(steps[known], scores[:, known].mean(axis=0), color=colour, linewidth=1.8, label=contender)
+        ax.plot(steps[known] / size, scores[:, known].mean(axis=0), color=colour, linewidth=1.8, label=contender)
         if len(runs) > 1:
-            ax.fill_between(steps[known], *band(scores[:, known]), color=colour, alpha=0.15, linewidth=0)
-    ax.set_xlabel("environment steps")
+            ax.fill_between(steps[known] / size, *band(scores[:, known]), color=colour, alpha=0.15, linewidth=0)
+    ax.set_xlabel(f"environment steps ({unit})")
     ax.set_ylabel("score of the mean genome, held-out births")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.ticklabel_format(axis="x", style="sci", scilimits=(4, 4), useMathText=True)

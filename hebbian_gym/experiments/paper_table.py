@@ -39,6 +39,7 @@ PAPER_ANT = {
     True: {SEEN: (1051, 113), RIGHT: (1019, 116), LEFT: (452, 95)},
     False: {SEEN: (1604, 171), RIGHT: (1431, 54), LEFT: (68, 56)},
 }
+BESIDE = {"ant-hebbian": "plastic", "ant-static": "fixed"}  # ours that the paper's two are drawn beside
 PAPER_CAR = {True: (872, 11), False: (711, 16)}  # on CarRacing-v0
 
 
@@ -213,24 +214,42 @@ def draw_table(data: Data) -> Figure:
     rules = data["rules"]
     rows = math.ceil(len(rules) / 2)
     figure = require_matplotlib()(figsize=(10, 4.5 + 3 * rows), layout="constrained")
+    figure.set_layout_engine("constrained", h_pad=0.08)  # a map's axis label is not the title of the one below
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=[4.5, 3 * rows]).ravel()
     left, grid = top.subplots(), bottom.subplots(rows, 2, squeeze=False).ravel()
     maps = grid[: len(rules)]
     for ax in grid[len(rules) :]:
         ax.remove()
     distances = {name: rule["distances"] for name, rule in rules.items()}
-    published = {name: PAPER_ANT[rule["learns"]] for name, rule in rules.items() if not rule["saw_random_damage"]}
-    plot_scores(left, distances, published)
-    left.set_xticks(range(len(BODIES)), [body.replace(" (", "\n(") for body in BODIES])
+    published = {name: PAPER_ANT[rules[name]["learns"]] for name in BESIDE if name in rules}
+    beside = ", ".join(f"{BESIDE[name]} beside {name}" for name in published)
+    plot_scores(left, distances, published, whose=f"Najarro & Risi (2020), theirs:\n{beside}")
+    seen_by = [name for name, rule in rules.items() if rule["saw_random_damage"]]
+    left.set_xticks(range(len(BODIES)), [_tick(body, seen_by) for body in BODIES])
     left.axhline(SOLVED, color="black", linestyle=":", linewidth=1, label=f"solved ({SOLVED:.0f})")
     left.set_ylabel("distance (progress units), mean and sd")
-    left.legend(frameon=False, loc="upper right")
+    handles = dict(zip(*reversed(left.get_legend_handles_labels()), strict=True))
+    labels = [*rules, *(label for label in handles if label not in rules)]
+    left.legend(
+        [handles[label] for label in labels],
+        labels,
+        frameon=False,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1),
+        ncols=3,
+    )
     bound = max(float(np.max(rule["map"])) for rule in rules.values())
     for ax, (name, rule) in zip(maps, rules.items(), strict=True):
         image = plot_damages(ax, rule["map"], data["legs"], data["budget"]["fractions"], bound)
         ax.set_title(name)
     bottom.colorbar(image, ax=maps.tolist(), label="distance (progress units)", fraction=0.05)
     return figure
+
+
+def _tick(body: str, seen_by: Sequence[str]) -> str:
+    """A body's name, and by which rules it was seen if not by the others."""
+    name = body.replace(" (", "\n(")
+    return name[:-1] + ", except by\n" + ",\n".join(seen_by) + ")" if body == LEFT and seen_by else name
 
 
 # The car
