@@ -12,11 +12,14 @@ import cma
 import cmaes
 import numpy as np
 import pytest
+from optimizing import (
+    assert_a_resumed_run_equals_one_at_a_stretch,
+    assert_same_state,
+    candidates,
+    evosax,
+    through_a_file,
+)
 
-from hebbian_gym import Task, train
-from hebbian_gym.architecture import architecture_for, random_genome
-from hebbian_gym.checkpoint import load, save
-from hebbian_gym.evaluation import Individual  # a policy without torch
 from hebbian_gym.optimizers.adapters import AskTell, from_cmaes, from_evosax, from_pycma
 from hebbian_gym.optimizers.cma_es import CMAES
 
@@ -41,13 +44,11 @@ def new_cmaes(seed=0, genome=START, name="CMA"):
 
 @functools.cache  # it keeps no state, and JAX compiles each anew
 def evosax_strategy(genes):
-    algorithms = pytest.importorskip("evosax.algorithms")
-    return algorithms.Sep_CMA_ES(population_size=SIZE, solution=np.zeros(genes, dtype=np.float32))
+    return evosax().algorithms.Sep_CMA_ES(population_size=SIZE, solution=np.zeros(genes, dtype=np.float32))
 
 
 def new_evosax(seed=0, genome=START):
-    jax = pytest.importorskip("jax")
-    strategy = evosax_strategy(len(genome))
+    jax, strategy = evosax().jax, evosax_strategy(len(genome))
     params = strategy.default_params.replace(std_init=SIGMA)
     key, first = jax.random.split(jax.random.key(seed))
     return strategy, strategy.init(first, np.array(genome, dtype=np.float32), params), key, params
@@ -60,11 +61,6 @@ ADAPTED = {
     "evosax": lambda *arguments: from_evosax(*new_evosax(*arguments)),
 }
 each_library = pytest.mark.parametrize("make", ADAPTED.values(), ids=ADAPTED)
-
-
-def candidates(optimizer):
-    population = optimizer.ask()
-    return np.array([population[i] for i in range(len(population))])
 
 
 def evolve(optimizer, generations, lost=0.0):
@@ -102,7 +98,7 @@ def test_cmaes_does_what_it_does_by_itself(name):
 
 
 def test_evosax_does_what_it_does_by_itself():
-    jax = pytest.importorskip("jax")
+    jax = evosax().jax
     ours, (strategy, state, key, params) = ADAPTED["evosax"](), new_evosax()
     for _ in range(10):
         key, ask_key = jax.random.split(key)
@@ -116,9 +112,9 @@ def test_evosax_does_what_it_does_by_itself():
 
 
 def test_of_an_evosax_algorithm_without_a_mean_the_best_candidate_counts():
-    jax = pytest.importorskip("jax")
+    jax = evosax().jax
     solution, key = np.zeros(GENES, dtype=np.float32), jax.random.key(0)
-    strategy = pytest.importorskip("evosax.algorithms").SimpleGA(SIZE, solution, std_schedule=lambda generation: 0.1)
+    strategy = evosax().algorithms.SimpleGA(SIZE, solution, std_schedule=lambda generation: 0.1)
     first = jax.random.normal(key, (SIZE, GENES))
     costs = np.array([-sphere(x) for x in first])
     ours = from_evosax(strategy, strategy.init(key, first, costs, strategy.default_params), key)
@@ -231,30 +227,19 @@ def test_a_mean_that_is_not_finite_is_a_reason_to_stop():
 # Resuming
 
 
-def through_a_file(optimizer, path):
-    state = optimizer.state_dict()
-    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
-    save(path, "test", {name: value for name, value in state.items() if name not in arrays}, arrays)
-    meta, arrays = load(path, "test")
-    return {**meta, **arrays}
-
-
 @each_library
 @pytest.mark.parametrize("generations", [0, 7])
 def test_a_saved_state_goes_on_bit_for_bit(make, generations, tmp_path):
     optimizer, again = evolve(make(), generations, lost=0.2), make()
     optimizer.ask()
-    again.load_state_dict(through_a_file(optimizer, tmp_path / "state.npz"))
+    again.load_state_dict(through_a_file(optimizer, tmp_path))
     assert again.generation == generations
     for _ in range(5):
         np.testing.assert_array_equal(candidates(again), candidates(optimizer))
         np.testing.assert_array_equal(again.mean, optimizer.mean)
         for each in (optimizer, again):
             evolve(each, 1, lost=0.2)
-    ours, theirs = optimizer.state_dict(), again.state_dict()
-    assert ours.keys() == theirs.keys()
-    for name, value in ours.items():
-        np.testing.assert_array_equal(theirs[name], value, err_msg=name)
+    assert_same_state(again.state_dict(), optimizer.state_dict())
 
 
 @each_library
@@ -305,26 +290,13 @@ def test_a_state_of_one_of_our_algorithms_is_refused():
 
 @each_library
 def test_a_resumed_run_equals_one_at_a_stretch(make, tmp_path):
-    architecture, _ = architecture_for("CartPole-v1", hidden=(2,), rule="A")
-
-    def run(folder, generations, **options):
-        policy = Individual(architecture, random_genome(architecture))
-        optimizer, task = make(1, policy.genome), Task("CartPole-v1")
-        settings = {"held_out_every": 3, "held_out_episodes": 2, "checkpoint_every": 2}
-        return train(policy, optimizer, task, generations, run_dir=tmp_path / folder, **settings, **options)
-
-    straight = run("straight", 6)
-    run("resumed", 4)
-    resumed = run("resumed", 6, resume=True)
-    np.testing.assert_array_equal(resumed.optimizer.mean, straight.optimizer.mean)
-    np.testing.assert_array_equal(resumed.policy.genome, straight.policy.genome)
-    assert resumed.best[1:] == straight.best[1:]
+    assert_a_resumed_run_equals_one_at_a_stretch(lambda genome, seed: make(seed, genome), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["pycma", "cmaes", "evosax"])
 def test_the_example_learns(name):
     if name == "evosax":
-        pytest.importorskip("evosax.algorithms")
+        evosax()
     script = Path(__file__).parents[1] / "examples" / "other_optimizers.py"
     command = [sys.executable, script, "--optimizer", name, "--generations", "3"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

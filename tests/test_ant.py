@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 import pickle
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from typing import Any
 
 import gymnasium as gym
@@ -23,6 +21,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.passive_env_checker import env_render_passive_checker
 from hebbian_gym.envs.ant import AntEnv
 from hebbian_gym.envs.ant.body import LEGS
+from helpers import elsewhere, resident_memory
 from scipy.stats import kstest
 
 from hebbian_gym.registration import ENVIRONMENTS
@@ -39,13 +38,6 @@ EVERYTHING = {
 
 same_bits = np.testing.assert_array_equal
 Make = Callable[..., gym.Env]
-
-
-@pytest.fixture
-def make() -> Iterator[Make]:
-    """``gym.make`` whose environments are closed after the test."""
-    with ExitStack() as stack:
-        yield lambda *args, **kwargs: stack.enter_context(closing(gym.make(*args, **kwargs)))
 
 
 def actions(seed: int, steps: int) -> np.ndarray:
@@ -81,18 +73,6 @@ def torso(env: gym.Env) -> np.ndarray:
 def bullet_worlds() -> int:
     """How many worlds Bullet holds in this process."""
     return sum(pybullet.isConnected(client) for client in range(1024))
-
-
-def resident_memory() -> float:
-    """In MB."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns in a spawned process: with nothing inherited, and a memory of its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
 
 
 # Gymnasium's protocol

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
-import os
 import pickle
 import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +21,7 @@ from gymnasium.envs.box2d.car_racing import CarRacing
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 from hebbian_gym.envs.car_racing import CarRacingEnv, raster
+from helpers import elsewhere, resident_memory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,14 +60,9 @@ variants = pytest.mark.parametrize("kwargs", VARIANTS, ids=str)
 
 
 @pytest.fixture
-def make() -> Iterator[Make]:
-    """Makes environments and closes them after the test."""
-    with ExitStack() as stack:
-
-        def made(**kwargs: Any) -> gym.Env:
-            return stack.enter_context(closing(gym.make(ID, **kwargs)))
-
-        yield made
+def make(make: Make) -> Make:
+    """Of cars."""
+    return partial(make, ID)
 
 
 def actions(env: gym.Env, seed: int, steps: int) -> list[Any]:
@@ -104,12 +98,6 @@ def episode(env: gym.Env, seed: int | None, steps: int = 30) -> list[list[np.nda
 def pictures(env: gym.Env, seed: int, taken: list[Any]) -> np.ndarray:
     """What is observed at the reset and after each of these actions."""
     return np.array([env.reset(seed=seed)[0], *(env.step(action)[0] for action in taken)])
-
-
-def elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns in a spawned process: with nothing inherited, and a memory of its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
 
 
 # Gymnasium's protocol
@@ -548,20 +536,15 @@ def test_an_observation_belongs_to_whom_it_was_given(make: Make, kwargs: dict[st
 
 def resets(times: int) -> float:
     """By how many MB this process grows in so many episodes of a few steps."""
-
-    def resident() -> float:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
     with closing(CarRacingEnv()) as env:
         for seed in range(100 + times):
             if seed == 100:
-                before = resident()
+                before = resident_memory()
             _, info = env.reset(seed=seed)
             assert env.world.bodyCount == info["tiles"] + 5  # hull and wheels
             for _ in range(3):
                 env.step(AHEAD)
-        return resident() - before
+        return resident_memory() - before
 
 
 def test_episodes_leave_nothing_behind() -> None:

@@ -17,6 +17,7 @@ import pytest
 import ray
 import yaml
 from gymnasium.envs.registration import EnvSpec
+from helpers import assert_same
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.cluster_utils import Cluster
 
@@ -25,8 +26,11 @@ from hebbian_gym.architecture import random_genome
 from hebbian_gym.cluster import Actor
 from hebbian_gym.distributed import RayEvaluator
 from hebbian_gym.evaluation import Individual, make_evaluator
+from hebbian_gym.evaluator import Job
 from hebbian_gym.optimizers import Copies, MirroredPopulation
 from hebbian_gym.processes import THREAD_VARIABLES, pack, unpack
+
+pytestmark = pytest.mark.usefixtures("watchdog")
 
 TESTS = str(Path(__file__).parent)
 MEMORY = 80 * 2**20  # bytes of a node's object store
@@ -92,25 +96,6 @@ def copies(size):
 def serial(architecture, *arguments):
     with SerialEvaluator(architecture) as evaluator:
         return evaluator.evaluate(*arguments)
-
-
-def assert_same(ours, theirs):
-    for name in ("fitness", "score", "distance", "steps"):
-        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
-
-
-@pytest.fixture(autouse=True)
-def watchdog():
-    """A hang is a failure. Generous: it says nothing about speed."""
-
-    def bark(*_):
-        raise TimeoutError("this test hangs")
-
-    before = signal.signal(signal.SIGALRM, bark)
-    signal.alarm(150)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +192,7 @@ def test_episodes_travel_without_losing_a_bit():
 
 def test_a_candidate_costs_less_than_200_bytes_both_ways():
     actor = Actor(STATIC)
-    actor.begin((copies(5000), Task(probe()), 0, 0))
+    actor.begin(Job(copies(5000), Task(probe()), 0, 0))
     out, back = (len(ray.cloudpickle.dumps(message)) for message in ((4999,), actor.live(4999)))
     assert out + back < 200
 

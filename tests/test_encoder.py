@@ -41,10 +41,14 @@ def pictures(shape, n, seed=0):
     return np.random.default_rng(seed).random((n, *shape), np.float32)
 
 
+WAITING = {"modulation": "reward"}  # such a network keeps its activities for when it is rewarded
+
+
 def features(network, picture):
-    """What the numba network's first layer sees."""
+    """What the first layer of a waiting numba network sees."""
     network.act(picture)
-    return network._activity[: network.architecture.sizes[0]].copy()
+    _, _, activities = network.state
+    return activities[0, : network.architecture.sizes[0]]
 
 
 def reference(picture, kernels, encoder):
@@ -111,7 +115,7 @@ def stacks(draw):
 @given(stacks(), st.integers(0, 2**32 - 1))
 def test_numba_computes_the_features_of_any_stack_as_torch_does(stack, seed):
     shape, encoder = stack
-    architecture, _ = make(shape, encoder, hidden=())
+    architecture, _ = make(shape, encoder, hidden=(), **WAITING)
     network = PlasticNetwork(architecture, random_genome(architecture, seed))
     for picture in 2 * pictures(shape, 2, seed) - 1:
         expected = reference(picture, architecture.kernels(network.genome), encoder)
@@ -130,7 +134,7 @@ def test_numba_computes_the_features_of_any_stack_as_torch_does(stack, seed):
     ],
 )
 def test_numba_computes_the_features_as_torch_does(shape, encoder):
-    architecture, genome = make(shape, encoder, hidden=())
+    architecture, genome = make(shape, encoder, hidden=(), **WAITING)
     network = PlasticNetwork(architecture, genome)
     for picture in pictures(shape, 2):
         expected = reference(picture, architecture.kernels(genome), encoder)
@@ -138,7 +142,7 @@ def test_numba_computes_the_features_as_torch_does(shape, encoder):
 
 
 def test_the_same_picture_gives_the_same_bits_fresh_or_used():
-    architecture, genome = make((3, 84, 84), PAPER)
+    architecture, genome = make((3, 84, 84), PAPER, **WAITING)
     first, second = pictures((3, 84, 84), 2)
     used = newborn(architecture, genome)
     expected = features(used, first)
@@ -148,7 +152,7 @@ def test_the_same_picture_gives_the_same_bits_fresh_or_used():
 
 
 def test_a_picture_is_left_as_it_was_and_may_be_read_only_and_anywhere_in_memory():
-    network = newborn(*make())
+    network = newborn(*make(**WAITING))
     picture = pictures((3, 14, 12), 1)[0]
     before = picture.copy()
     expected = features(network, picture)
@@ -206,8 +210,8 @@ def test_acting_predicting_and_the_network_alone_are_the_same_life():
 
 
 def test_bytes_are_observed_as_floats_from_zero_to_one():
-    architecture, genome = make(dtype=np.uint8)
-    floats, _ = make()
+    architecture, genome = make(dtype=np.uint8, **WAITING)
+    floats, _ = make(**WAITING)
     assert (architecture.observation_scale, floats.observation_scale) == (1 / 255, 1.0)
     network, other = newborn(architecture, genome), newborn(floats, genome)
     for picture in np.random.default_rng(0).integers(256, size=(5, 3, 14, 12), dtype=np.uint8):

@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
+from helpers import assert_same
 
 from hebbian_gym import (
     Architecture,
@@ -33,6 +34,8 @@ from hebbian_gym.evaluator import Job
 from hebbian_gym.optimizers import Copies, MirroredPopulation
 from hebbian_gym.processes import THREAD_VARIABLES
 from hebbian_gym.task import EVALUATION, HELD_OUT, TRAINING, lifetime_seeds
+
+pytestmark = pytest.mark.usefixtures("watchdog")
 
 ANTS = ("AntUndamaged-v0", "AntDamagedRightFront-v0")
 
@@ -83,25 +86,6 @@ def newborn(env, **options):
     """An un-evolved policy for an environment."""
     architecture, _ = architecture_for(env, hidden=(4,), rule="A", **options)
     return Individual(architecture, random_genome(architecture))
-
-
-def assert_same(ours, theirs):
-    for name in ("fitness", "score", "distance", "steps"):
-        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
-
-
-@pytest.fixture(autouse=True)
-def watchdog():
-    """A hang is a failure. Generous: it says nothing about speed."""
-
-    def bark(*_):
-        raise TimeoutError("this test hangs")
-
-    before = signal.signal(signal.SIGALRM, bark)
-    signal.alarm(300)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="module")

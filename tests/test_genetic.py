@@ -1,6 +1,5 @@
 """The genetic algorithm: who survives, what children are made of, how far it gets, and that it goes on exactly."""
 
-import json
 import pickle
 import random
 
@@ -8,12 +7,22 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from optimizing import GENES, SIZE, START, candidates, fitnesses, rastrigin, rosenbrock, sphere
-from scipy.stats import mannwhitneyu
+from optimizing import (
+    GENES,
+    SIZE,
+    START,
+    assert_a_resumed_run_equals_one_at_a_stretch,
+    assert_same_state,
+    candidates,
+    evosax,
+    fitnesses,
+    rastrigin,
+    rosenbrock,
+    sphere,
+    through_a_file,
+)
 
-from hebbian_gym import GeneticAlgorithm, OpenAIES, Task, train
-from hebbian_gym.architecture import architecture_for, random_genome
-from hebbian_gym.evaluation import Individual  # a policy without torch
+from hebbian_gym import GeneticAlgorithm
 from hebbian_gym.optimizers import Genomes
 
 
@@ -237,19 +246,17 @@ def test_each_generation_has_noise_of_its_own():
     assert len(np.unique(np.concatenate(changes), axis=0)) == 18
 
 
-def test_a_saved_state_goes_on_bit_for_bit():
+def test_a_saved_state_goes_on_bit_for_bit(tmp_path):
     ga, options = evolved(3, seed=3, low=-1.0, high=START + 2), {"low": -1.0, "high": START + 2}
-    saved = ga.state_dict()
-    plain = json.loads(json.dumps({k: v for k, v in saved.items() if not isinstance(v, np.ndarray)}))  # as in a file
     again = make(np.zeros(GENES), seed=9, **options)
-    again.load_state_dict({**saved, **plain})
+    again.load_state_dict(through_a_file(ga, tmp_path))
     assert again.generation == 3
     for generation in range(3, 6):
         np.testing.assert_array_equal(candidates(again), candidates(ga))
         np.testing.assert_array_equal(again.mean, ga.mean)
         for each in (ga, again):
             each.tell(fitnesses(generation))
-    assert again.state_dict().keys() == ga.state_dict().keys()
+    assert_same_state(again.state_dict(), ga.state_dict())
     np.testing.assert_array_equal(candidates(again), candidates(ga))
 
 
@@ -272,42 +279,14 @@ def test_a_state_of_another_optimizer_is_refused(ours, theirs):
         make(**ours).load_state_dict(make(**theirs).state_dict())
 
 
-def test_a_state_of_another_algorithm_is_refused():
-    es = OpenAIES(START, SIZE)
-    with pytest.raises(ValueError, match="saved"):
-        make().load_state_dict(es.state_dict())
-    with pytest.raises(ValueError, match="saved"):
-        es.load_state_dict(make().state_dict())
-
-
 def test_a_resumed_run_equals_one_at_a_stretch(tmp_path):
-    architecture, _ = architecture_for("CartPole-v1", hidden=(2,), rule="A")
+    def bounded(genome, seed):
+        return GeneticAlgorithm(genome, 6, seed=seed, low=-1.0, high=1.0)
 
-    def evolve(folder, generations, **options):
-        policy = Individual(architecture, random_genome(architecture))
-        ga = GeneticAlgorithm(policy.genome, 6, seed=options.pop("seed", 1), low=-1.0, high=1.0)
-        settings = {"held_out_every": 3, "held_out_episodes": 2, "checkpoint_every": 2}
-        task = Task("CartPole-v1", seed=2)
-        return train(policy, ga, task, generations, run_dir=tmp_path / folder, **settings, **options)
-
-    straight = evolve("straight", 7)
-    evolve("resumed", 4)
-    resumed = evolve("resumed", 7, resume=True, seed=99)
-    for name, value in straight.optimizer.state_dict().items():
-        np.testing.assert_array_equal(resumed.optimizer.state_dict()[name], value, err_msg=name)
-    np.testing.assert_array_equal(resumed.policy.genome, straight.policy.genome)
-    assert resumed.best[1:] == straight.best[1:]
-    assert resumed.env_steps == straight.env_steps
-    assert straight.best[1] > 9
+    assert_a_resumed_run_equals_one_at_a_stretch(bounded, tmp_path, seed_of_the_resumed=99)
 
 
 # What goes wrong
-
-
-@pytest.mark.parametrize("shape", [(SIZE - 1,), (SIZE, 1), ()])
-def test_every_candidate_needs_a_fitness(shape):
-    with pytest.raises(ValueError, match="10 candidates need as many fitnesses"):
-        make().tell(np.zeros(shape))
 
 
 @pytest.mark.parametrize(
@@ -419,20 +398,26 @@ def by_loops(function, generations, seed, mutation_sd=0.1, mutation_probability=
     return function(np.mean(survivors, axis=0))
 
 
+def decades(reached):
+    """By how many of them it is from the top, which is 0."""
+    return np.log10(-np.asarray(reached))
+
+
 @pytest.mark.parametrize("options", [{}, FINE])
 @pytest.mark.parametrize("function", [sphere, rosenbrock, rastrigin])
 def test_it_gets_as_far_as_plain_loops(function, options):
     """Evosax has none that crosses and keeps as this one does, so the reference is written out, with its own noise."""
     seeds = range(41)
     means = [run_on(function, 100, np.full(10, 1.5), seed=seed, **options).mean for seed in seeds]
-    theirs = [by_loops(function, 100, seed, **options) for seed in seeds]
-    assert mannwhitneyu(function(np.array(means, float)), theirs).pvalue > 0.01  # one algorithm, so one distribution
+    ours = decades(function(np.array(means, float)))
+    theirs = decades([by_loops(function, 100, seed, **options) for seed in seeds])
+    assert abs(ours.mean() - theirs.mean()) < 0.5 * theirs.std()  # without crossovers it is up to 2 sd behind
 
 
 @pytest.fixture(scope="module")
 def evosaxs():
     """The best that evosax's mutation and truncation find, its mutations held at 0.1; left free they get further."""
-    algorithms, jax = pytest.importorskip("evosax.algorithms"), pytest.importorskip("jax")
+    algorithms, jax = evosax().algorithms, evosax().jax
     es = algorithms.MR15_GA(50, np.zeros(10, np.float32))
     params = es.default_params.replace(std_init=0.1, std_min=0.1, std_max=0.1)
 
@@ -447,15 +432,15 @@ def evosaxs():
     return reach
 
 
-@pytest.mark.parametrize("function", [sphere, rosenbrock, rastrigin])
-def test_with_as_many_evaluations_its_mean_gets_as_far_as_evosaxs_best(function, evosaxs):
-    """Each by its own answer. Our best candidate alone is behind theirs on Rastrigin (80 seeds: -22.3 to -20.1)."""
+@pytest.mark.parametrize(("function", "behind"), [(sphere, -0.7), (rosenbrock, -0.5), (rastrigin, 0.1)])
+def test_with_as_many_evaluations_its_mean_gets_as_far_as_evosaxs_best(function, behind, evosaxs):
+    """Each by its own answer; ``behind`` in decades. On Rastrigin our best alone is behind theirs (-22.3 to -20.1)."""
     ours, theirs = [], []
     for seed in range(11):
         first = 1.5 + 0.5 * np.random.default_rng(seed).standard_normal((50, 10)).astype(np.float32)
         ours.append(function(run_on(function, 100, first, seed=seed).mean.astype(float)))
         theirs.append(evosaxs(function, 100, first, seed))
-    assert mannwhitneyu(ours, theirs, alternative="less").pvalue > 0.01  # averaging and crossover may make it better
+    assert decades(ours).mean() - decades(theirs).mean() < behind  # averaging and crossover make it better
 
 
 def test_under_noise_the_mean_is_better_than_the_best():

@@ -15,19 +15,15 @@ SCALE = 2.0
 
 
 @pytest.fixture
-def rules():
-    """Rules of a test's own, forgotten afterwards."""
-    before = dict(RULES)
-    yield
-    RULES.clear()
-    RULES.update(before)
-
-
-@pytest.fixture
 def compile_anew():
     learning.compile_learning.cache_clear()
     yield
     learning.compile_learning.cache_clear()
+
+
+def kept(delta, coefficients=1):
+    """Whether what is compiled for a formula is kept for the next process."""
+    return learning.compile_learning(delta, coefficients).stats.cache_path is not None
 
 
 def lived(rule):
@@ -42,7 +38,7 @@ def lived(rule):
 
 @pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.delta is not None])
 def test_every_rule_of_ours_is_kept(name):
-    assert learning._arithmetic(get_rule(name).delta) is not None
+    assert kept(get_rule(name).delta, len(get_rule(name).coefficients))
 
 
 def test_another_process_finds_what_this_one_compiled():
@@ -61,14 +57,14 @@ def test_another_process_finds_what_this_one_compiled():
     assert told.strip() == "1"
 
 
-def test_what_is_kept_has_the_bits_of_what_is_not(compile_anew, monkeypatch):
-    kept = lived("ABCD")
-    learning.compile_learning.cache_clear()
-    monkeypatch.setattr(learning, "_arithmetic", lambda delta: None)
-    np.testing.assert_array_equal(lived("ABCD"), kept)
+def test_what_is_kept_has_the_bits_of_what_is_not(registry):
+    formula = typed("A, B, C, eta, D", "eta * (A * (pre * post) + B * pre + C * post + D)")
+    register_rule("ABCD, typed in")(formula)
+    assert not kept(formula, 5)
+    np.testing.assert_array_equal(lived("ABCD, typed in"), lived("ABCD"))
 
 
-def test_a_formula_that_uses_more_than_its_arguments_follows_what_it_uses(rules):
+def test_a_formula_that_uses_more_than_its_arguments_follows_what_it_uses(registry):
     @register_rule("scaled")
     def scaled(pre, post, weight, A):
         return SCALE * A * pre * post
@@ -80,38 +76,39 @@ def test_a_formula_that_uses_more_than_its_arguments_follows_what_it_uses(rules)
         return factor * A * pre * post
 
     for name, expected in (("scaled", SCALE), ("closed", 3.0)):
-        assert learning._arithmetic(get_rule(name).delta) is None
-        register_rule(f"{name} by hand")(plain(expected))
+        assert not kept(get_rule(name).delta)
+        register_rule(f"{name} by hand")(typed("A", f"{expected} * A * pre * post"))
         np.testing.assert_allclose(lived(name), lived(f"{name} by hand"), rtol=1e-6)
 
 
-def plain(value):
-    """A formula from text, of which there is no file."""
+def typed(coefficients, text):
+    """A formula of which there is no file."""
     namespace = {}
-    exec(f"def formula(pre, post, weight, A):\n    return {value} * A * pre * post", namespace)
-    assert learning._arithmetic(namespace["formula"]) is None
+    exec(f"def formula(pre, post, weight, {coefficients}):\n    return {text}", namespace)
     return namespace["formula"]
 
 
-def test_a_formula_whose_file_has_changed_is_not_taken_from_it(tmp_path, monkeypatch):
+def test_a_formula_whose_file_has_changed_is_not_taken_from_it(compile_anew, tmp_path, monkeypatch):
     file = tmp_path / "edited.py"
     file.write_text("def formula(pre, post, weight, A):\n    return A * pre * post\n")
     monkeypatch.syspath_prepend(tmp_path)
     import edited
 
-    assert learning._arithmetic(edited.formula) is not None
+    assert kept(edited.formula)
+    learning.compile_learning.cache_clear()
     file.write_text("def formula(pre, post, weight, A):\n    return A * pre - post\n")
-    assert learning._arithmetic(edited.formula) is None
+    assert not kept(edited.formula)
 
 
 def test_without_a_folder_to_write_to_it_compiles_all_the_same(compile_anew, monkeypatch):
     def full(*_, **__):
         raise OSError("no space")
 
-    expected = lived("AD_eta")
+    expected, delta = lived("AD_eta"), get_rule("AD_eta").delta
+    assert kept(delta, 3)
     learning.compile_learning.cache_clear()
+    for module in [name for name in sys.modules if name.startswith("hebbian_gym_learning_")]:
+        monkeypatch.delitem(sys.modules, module)  # as in a new process
     monkeypatch.setattr(learning.Path, "exists", full)
-    assert learning._kept("some text") is None
-    monkeypatch.undo()
-    monkeypatch.setattr(learning, "_kept", lambda text: None)
     np.testing.assert_array_equal(lived("AD_eta"), expected)
+    assert not kept(delta, 3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
 from typing import Any
 
 import gymnasium as gym
@@ -24,13 +23,6 @@ NOTHING = np.zeros(1, np.float32)
 
 same_bits = np.testing.assert_array_equal
 Make = Callable[..., gym.Env]
-
-
-@pytest.fixture
-def make() -> Iterator[Make]:
-    """``gym.make`` whose environments are closed after the test."""
-    with ExitStack() as stack:
-        yield lambda *args, **kwargs: stack.enter_context(closing(gym.make(*args, **kwargs)))
 
 
 def on_the_square(y: float, heading: float = 0.0, **kwargs: Any) -> tuple[LineFollowingEnv, np.ndarray, dict[str, Any]]:

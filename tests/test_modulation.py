@@ -1,6 +1,5 @@
 """Modulated, shared and normalized plasticity: against literal loops, in numba and torch, one and many genomes."""
 
-import json
 import math
 
 import gymnasium as gym
@@ -252,12 +251,12 @@ def test_learn_does_nothing_where_act_learns(modulation):
     network.reset(0)
     policy.act(observe(architecture, 1, n=2)[0])
     network.act(np.ones(4))
-    weights, lifetimes = network.state[0], policy._lifetimes
+    weights, both = network.state[0], [layer.detach().clone() for layer in policy.weights]
     network.learn(3.0)
     policy.learn(np.ones(2))
     policy.learn(1.0)
     np.testing.assert_array_equal(network.state[0], weights)
-    assert policy._lifetimes is lifetimes
+    torch.testing.assert_close(list(policy.weights), both, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("modulator", [None, math.nan])
@@ -632,20 +631,6 @@ def test_an_architecture_of_an_older_file_equals_a_new_one():
     assert Architecture(**OLD) == policy.architecture
 
 
-@anyhow_fast
-@given(
-    sharing=st.sampled_from(SHARINGS),
-    modulation=st.sampled_from(MODULATIONS),
-    normalize=st.sampled_from(NORMALIZATIONS),
-    rule=st.sampled_from(RULES),
-)
-def test_an_architecture_survives_json(**options):
-    architecture, _ = make(**options)
-    again = Architecture(**json.loads(json.dumps(architecture.to_json())))
-    assert again == architecture
-    assert hash(again) == hash(architecture)
-
-
 def test_a_saved_policy_keeps_how_it_learns(tmp_path):
     policy = HebbianPolicy(*make("reward_modulated", modulation="reward", sharing="layer", normalize="clip"))
     policy.save(tmp_path / "policy.npz")
@@ -657,7 +642,7 @@ def test_a_saved_policy_keeps_how_it_learns(tmp_path):
     [
         ({"sharing": "neuron"}, "unknown sharing 'neuron': choose from synapse, layer, network"),
         ({"modulation": "dopamine"}, "unknown modulation 'dopamine': choose from none, output, reward"),
-        ({"normalize": True}, "unknown normalize True: choose from none, max, l2, zscore, clip"),
+        ({"normalize": True}, "normalize must be a name, not True"),
         ({"normalize": "L2"}, "unknown normalize 'L2': choose from none, max, l2, zscore, clip"),
         ({"outputs": ("relu",) * 3}, "outputs must name one of .*'step'"),
         ({"outputs": ("tanh",) * 3, "modulation": "output"}, "2 outputs besides the one that modulates"),

@@ -1,6 +1,7 @@
 """The numba network: what it computes, what it is born with, what it fits, and that torch computes the same."""
 
 import copy
+import dataclasses
 import json
 import math
 import pickle
@@ -11,11 +12,18 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from hebbian_gym import RULES, Architecture, HebbianPolicy, PlasticNetwork
-from hebbian_gym.architecture import INITIAL_WEIGHTS, NORMALIZATIONS, architecture_for, random_genome
+from hebbian_gym.architecture import (
+    INITIAL_WEIGHTS,
+    MODULATIONS,
+    NORMALIZATIONS,
+    SHARINGS,
+    architecture_for,
+    random_genome,
+)
 from hebbian_gym.spaces import check_spaces
 
 RULE_NAMES = tuple(RULES)
@@ -390,11 +398,48 @@ def test_a_discrete_observation_out_of_range_is_refused(observation):
         ({"low": (0.0,), "high": (1.0,)}, "3"),
         ({"observation_shape": (2, 2)}, "5"),
         ({"discrete_observations": 4}, "5"),
+        ({"initial_scale": "a"}, "initial_scale must be a number, not 'a'"),
+        ({"update_every": "2"}, "update_every must be a whole number, not '2'"),
+        ({"rule": ["A"]}, "rule must be a name"),
+        ({"low": 3}, "low must be numbers, not 3"),
+        ({"sizes": (5, "6", 3)}, "sizes must be whole numbers"),
+        ({"outputs": [["tanh"]]}, "outputs must be names"),
+        *(
+            ({"encoder": wrong}, r"encoder must be its stages, each \[filters, kernel\]")
+            for wrong in (3, [3], [[8]], [["a", 3]], [[8, 3, 1, 1, 1]])
+        ),
     ],
 )
 def test_an_impossible_architecture_is_refused(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         make(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"hiden": (16,)}, "no option hiden: choose from hidden, rule, .*, modulation$"),
+        ({"sizes": (4, 2)}, "no option sizes"),
+        ({"hidden": "16"}, "hidden must be the size of each hidden layer"),
+        ({"hidden": 1.5}, "hidden must be the size of each hidden layer"),
+        ({"hidden": None}, "hidden must be the size of each hidden layer"),
+    ],
+)
+def test_options_that_a_network_does_not_have_are_answered_with_those_it_has(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        architecture_for("CartPole-v1", **options)
+
+
+def test_wrong_stages_are_refused_before_the_environments_features_are_counted():
+    with pytest.raises(ValueError, match="encoder must be its stages"):
+        Architecture.for_spaces(Box(0, 255, (3, 8, 8), np.uint8), Discrete(2), encoder=3)
+
+
+def test_an_argument_that_an_environment_does_not_know_is_told_in_a_sentence():
+    spec = gym.spec("CartPole-v1")
+    spec = dataclasses.replace(spec, kwargs={"wings": 2})
+    with pytest.raises(ValueError, match=r"CartPole-v1 could not be made: .*'wings'"):
+        architecture_for(spec)
 
 
 @anyhow_fast
@@ -406,9 +451,13 @@ def test_an_impossible_architecture_is_refused(options, sentence):
     normalize=st.sampled_from(NORMALIZATIONS),
     update_every=st.integers(1, 5),
     outputs=st.sampled_from(["tanh", "logistic", "raw", "step"]),
+    sharing=st.sampled_from(SHARINGS),
+    modulation=st.sampled_from(MODULATIONS),
 )
 def test_an_architecture_survives_json(sizes, outputs, **options):
-    architecture = Architecture(tuple(sizes), outputs=(outputs,) * sizes[-1], **options)
+    actions = sizes[-1] - (options["modulation"] == "output")
+    assume(actions)
+    architecture = Architecture(tuple(sizes), outputs=(outputs,) * actions, **options)
     again = Architecture(**json.loads(json.dumps(architecture.to_json())))
     assert again == architecture
     assert hash(again) == hash(architecture)

@@ -1,12 +1,14 @@
 """All optimisers by the same check; that check against optimisers that sin; names, and those of other packages."""
 
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from optimizing import candidates
 
 from hebbian_gym import GeneticAlgorithm, OpenAIES
 from hebbian_gym.optimizers import get_optimizer, make_optimizer, optimizer_names
@@ -117,10 +119,33 @@ def test_the_sinners_would_be_good_without_their_sins():
     check_optimizer(Sinner)
 
 
+class Plain:
+    """No sin: train() takes plain arrays, too."""
+
+    def __init__(self, genome, seed=0):
+        self._sinless = Sinner(genome, seed)
+
+    def __getattr__(self, name):
+        return getattr(self._sinless, name)
+
+    def ask(self):
+        return candidates(self._sinless)
+
+
+def test_candidates_may_be_a_plain_array():
+    check_optimizer(Plain)
+
+
+class Silent(Sinner):
+    def ask(self):
+        return None
+
+
 @pytest.mark.parametrize(
     ("sinner", "sentence"),
     [
         (Minimizer, "must maximise"),
+        (Silent, r"ask\(\) must return a Population or an array of shape \(candidates, genes\), not None"),
         (Restless, r"same candidates until tell\(\)"),
         (Global, "numpy's global random state"),
         (Seedless, "another seed must give other candidates"),
@@ -138,6 +163,21 @@ def test_a_sin_is_found(sinner, sentence):
         check_optimizer(sinner)
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("shape", [(9,), (11,), (10, 1), ()])
+def test_every_candidate_needs_a_fitness(name, shape):
+    optimizer = make_optimizer(name, np.zeros(5), population_size=10)
+    with pytest.raises(ValueError, match="10 candidates need as many fitnesses"):
+        optimizer.tell(np.zeros(shape))
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [*itertools.permutations(OPTIMIZERS, 2)])
+def test_a_state_of_another_algorithm_is_refused(ours, theirs):
+    state = make_optimizer(theirs, np.zeros(5), population_size=10).state_dict()
+    with pytest.raises(ValueError, match="the saved optimizer was made with other settings: algorithm"):
+        make_optimizer(ours, np.zeros(5), population_size=10).load_state_dict(state)
+
+
 # Names
 
 
@@ -147,7 +187,8 @@ def test_an_unknown_optimizer_is_answered_with_the_known_ones():
 
 
 def test_an_option_that_it_does_not_have_is_refused():
-    with pytest.raises(ValueError, match=r"snes could not be made: .*'learning_rat'"):
+    options = "population_size, sigma, learning_rate, sigma_learning_rate"
+    with pytest.raises(ValueError, match=f"snes could not be made: .*'learning_rat'; its options are {options}$"):
         make_optimizer("snes", np.zeros(3), learning_rat=0.1)
 
 
@@ -162,7 +203,7 @@ def test_a_preset_is_evolved_by_another_optimizer():
     preset = get_preset("hebbian").evolved_by("genetic", None, {"mutation_sd": 0.3})
     assert (preset.algorithm, preset.optimizer) == ("genetic", {"population_size": 100, "mutation_sd": 0.3})
     same = get_preset("hebbian").evolved_by(None, 40, {"sigma": 0.2})
-    assert same.optimizer == {"population_size": 40, "sigma": 0.2, "learning_rate": 0.2}
+    assert same.optimizer == {**get_preset("hebbian").optimizer, "population_size": 40, "sigma": 0.2}
     made = dataclasses.replace(preset, envs=("CartPole-v1",)).make()[1]
     assert isinstance(made, GeneticAlgorithm)
 
@@ -188,6 +229,9 @@ def test_an_optimizer_of_another_package_is_found_by_its_entry_point(plug_in, mo
     assert optimizer_names() == [*OPTIMIZERS, "walker"]
     assert type(make_optimizer("walker", np.zeros(3), population_size=4)).__name__ == "Walker"
     assert get_optimizer("snes").__module__ == "hebbian_gym.optimizers.snes"  # ours cannot be replaced
+    assert get_optimizer("walker:Walker") is get_optimizer("walker")
+    with pytest.raises(ValueError, match="there is no Stroller in the module walker"):
+        get_optimizer("walker:Stroller")
 
 
 def test_an_optimizer_of_another_package_appears_on_the_command_line(plug_in, tmp_path):
@@ -201,6 +245,7 @@ def test_an_optimizer_of_another_package_appears_on_the_command_line(plug_in, tm
     assert status == 0
     assert "walker: Walks by itself." in listed
     assert all(name in listed for name in OPTIMIZERS)
+    assert '{"sigma": 0.1, "learning_rate": 1.0, "sigma_learning_rate": null}' in listed
     train = [
         "train",
         "--env",
@@ -216,6 +261,11 @@ def test_an_optimizer_of_another_package_appears_on_the_command_line(plug_in, tm
     ]
     folder = tmp_path / "run"
     status, told = run(*train, "--optimizer", "walker", "--run-dir", str(folder))
+    assert status == 0, told
+    own = [*train[:3], "--optimizer", "walker:Walker", *train[3:], "--run-dir", str(tmp_path / "own")]
+    assert run(*own)[0] == 0
+    resume = ["--resume", str(tmp_path / "own"), "--generations", "2", "--workers", "1", "--score", "0"]
+    status, told = run("train", *resume)
     assert status == 0, told
     status, told = run(*train, "--optimizer", "stroller", "--run-dir", str(tmp_path / "none"))
     assert (status, "unknown optimizer 'stroller': choose from openai-es," in told) == (2, True)

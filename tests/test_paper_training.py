@@ -13,11 +13,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from helpers import assert_an_experiments_outcome
 
 import hebbian_gym as hg
 from hebbian_gym.architecture import random_genome
-from hebbian_gym.evaluator import SerialEvaluator
+from hebbian_gym.evaluator import Job, SerialEvaluator
 from hebbian_gym.experiments import EXPERIMENTS, Outcome, Settings, paper_shipped, paper_training
 from hebbian_gym.experiments.paper_shipped import Births, distances, summarise_births, summarise_training
 from hebbian_gym.experiments.paper_training import Budget, Completed, Evolution, evolve, judge_births, judge_versions
@@ -88,8 +88,8 @@ def test_fixed_kernels_are_the_same_for_all_versions_and_candidates_and_do_not_e
         def prepare(self, task: hg.Task) -> None:
             pass
 
-        def candidate(self, population: Any, task: Any, generation: Any, stream: Any, index: int) -> Any:
-            genome = self._architecture.check_genome(population[index])
+        def candidate(self, job: Job, index: int) -> Any:
+            genome = self._architecture.check_genome(job.population[index])
             kernels.append(np.concatenate([kernel.ravel() for kernel in self._architecture.kernels(genome)]))
             rest[version].append(genome)
             return [[hg.Episode(float(genome[0] + genome[-1]), np.nan, 1)]]
@@ -273,11 +273,6 @@ def test_without_a_plastic_ant_the_cure_is_told(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def progress() -> dict[str, list[float]]:
-    return {name: [] for name in NAMES}
-
-
-@pytest.fixture(scope="module")
 def outcomes(progress: dict[str, list[float]]) -> dict[str, Outcome]:
     """All of them, tiny."""
     with pytest.MonkeyPatch.context() as patch:
@@ -293,17 +288,12 @@ def outcomes(progress: dict[str, list[float]]) -> dict[str, Outcome]:
 def test_an_experiment_has_plain_data_a_picture_and_sentences(
     outcomes: dict[str, Outcome], progress: dict[str, list[float]], name: str, tmp_path: Path
 ) -> None:
-    outcome = outcomes[name]
-    assert json.loads(json.dumps(outcome.data, allow_nan=False)) == outcome.data
-    assert outcome.summary
-    assert isinstance(outcome.figure, Figure)
-    outcome.figure.savefig(tmp_path / "picture.png", dpi=40)
-    assert outcome.figure.axes[0].get_ylabel()
-    for ax in outcome.figure.axes:
+    assert_an_experiments_outcome(outcomes[name], progress[name], tmp_path)
+    axes = outcomes[name].figure.axes
+    assert axes[0].get_ylabel()
+    for ax in axes:
         assert ax.get_xlabel() or ax.get_title()
         assert len(ax.get_legend_handles_labels()[1]) > 0
-    assert progress[name] == sorted(progress[name])
-    assert progress[name][-1] == 1.0
 
 
 def test_each_condition_has_its_runs_and_its_curve(outcomes: dict[str, Outcome]) -> None:

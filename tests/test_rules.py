@@ -114,9 +114,7 @@ def test_names_of_the_papers_code_are_aliases(alias, name):
 
 
 def test_an_unknown_rule_is_answered_with_the_known_ones():
-    with pytest.raises(
-        ValueError, match=r"unknown rule 'hebb': choose from A, AD, .*\"my_module:hebb\""
-    ):
+    with pytest.raises(ValueError, match=r"unknown rule 'hebb': choose from A, AD, .*\"my_module:hebb\""):
         Architecture(SIZES, rule="hebb")
 
 

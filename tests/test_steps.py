@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from optimizing import evosax
 
 from hebbian_gym.optimizers.steps import SGD, Adam, ClipUp, make_step
 
@@ -63,7 +64,7 @@ def test_clipup_is_the_papers(max_speed):
 
 @pytest.mark.filterwarnings("ignore:optax.global_norm is deprecated:DeprecationWarning")  # evosax 0.3.2 calls it
 def test_clipup_is_evosaxs():
-    clipup = pytest.importorskip("evosax.core.optimizer").clipup(0.1, 0.3)
+    clipup = evosax().clipup(0.1, 0.3)
     state, x, positions = clipup.init(np.zeros(GENES)), np.zeros(GENES), []
     for gradient in gradients(10):
         change, state = clipup.update(-gradient, state)  # they descend

@@ -8,6 +8,7 @@ import pytest
 import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from helpers import assert_same
 
 from hebbian_gym import (
     Architecture,
@@ -157,11 +158,6 @@ def assert_alike(ours, theirs):
     for name in ("fitness", "score", "distance"):
         assert getattr(ours, name).shape == getattr(theirs, name).shape
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=2e-4, atol=2e-4, err_msg=name)
-
-
-def assert_same(ours, theirs):
-    for name in ("fitness", "score", "distance", "steps"):
-        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
 
 
 # As each candidate alone
