@@ -12,6 +12,7 @@ from ..architecture import architecture_for, random_genome
 from ..evaluation import Individual
 from ..evaluator import SerialEvaluator
 from ..optimizers import make_optimizer
+from ..optimizers.cma_es import FULL_UP_TO
 from ..presets import ANT_BODIES
 from ..task import Task
 from ..training import Run, train
@@ -36,7 +37,6 @@ CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "CMA-ES, full": ("cma-es", {"sigma": SIGMA, "covariance": "full"}),
     "genetic": ("genetic", {"mutation_sd": SIGMA}),
 }
-LARGEST_FULL = 2_000  # genes of a full covariance
 COLOURS = ("#7f7f7f", "#1f77b4", "#17becf", "#2ca02c", "#9467bd", "#d62728", "#ff9896", "#ff7f0e")
 RESAMPLINGS = 2_000  # of the seeds, for a confidence band
 
@@ -153,7 +153,7 @@ def _compare(contests: dict[str, Contest], settings: Settings) -> Outcome:
 def _fitting(contest: Contest) -> list[str]:
     """Those that fit into memory on this contest."""
     architecture, _ = architecture_for(contest.envs[0], hidden=contest.hidden)
-    large = architecture.genome_size > LARGEST_FULL
+    large = architecture.genome_size > FULL_UP_TO
     return [name for name, (_, options) in CONTENDERS.items() if not (large and options.get("covariance") == "full")]
 
 
