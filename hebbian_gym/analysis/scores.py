@@ -81,7 +81,8 @@ def plot_damages(ax: Axes, means: Any, legs: Sequence[str], fractions: Sequence[
         value = means[row, column]
         ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=10,
                 color="white" if value > 0.5 * bound else "black")  # fmt: skip
-    ax.set_xticks(range(len(fractions)), [f"{fraction:g}" for fraction in fractions])
+    turned = 45 if len(fractions) > 6 else 0  # else they touch each other
+    ax.set_xticks(range(len(fractions)), [f"{fraction:g}" for fraction in fractions], rotation=turned)
     ax.set_yticks(range(len(legs)), [leg.replace("_", " ") for leg in legs])
     ax.set_xlabel("fraction of the lower leg that is left")
     return image
