@@ -14,7 +14,7 @@ import numpy as np
 
 from .architecture import Array
 from .checkpoint import load, save
-from .optimizers.base import PROTOCOL, Genomes, Optimizer, Population
+from .optimizers.base import PROTOCOL, Optimizer, Population, asked
 
 GENES = 12
 TARGET = np.linspace(-0.5, 0.5, GENES)  # of the sphere that must be climbed
@@ -57,15 +57,11 @@ def sphere(genomes: np.ndarray) -> np.ndarray:
 
 
 def _asked(optimizer: Optimizer) -> Population:
-    """As train() has it: plain arrays, shape (candidates, genes), become a population."""
-    population: Any = optimizer.ask()
-    if hasattr(population, "pair"):
-        return population
-    genomes = np.asarray(population, np.float32)
-    assert genomes.ndim == 2, (
-        f"ask() must return a Population or an array of shape (candidates, genes), not {population!r}"
-    )
-    return Genomes(genomes)
+    """As train() has it; what it refuses is a failed check."""
+    try:
+        return asked(optimizer)
+    except ValueError as error:
+        raise AssertionError(str(error)) from error
 
 
 def _genomes(optimizer: Optimizer) -> Array:

@@ -19,7 +19,7 @@ from .checkpoint import RUN, as_saved, held, load, refuse_used
 from .envs.checks import check_count
 from .evaluation import Evolvable, check_evolvable, make_evaluator
 from .evaluator import Evaluator
-from .optimizers.base import PROTOCOL, Genomes, Optimizer, Population
+from .optimizers.base import PROTOCOL, Optimizer, asked
 from .task import Task
 
 if TYPE_CHECKING:
@@ -133,12 +133,12 @@ def train(
             log.warning("no generation is left to evolve: %d of %d are done", optimizer.generation, generations)
         hooks = [done]
         if progress_bar:
-            bar = stack.enter_context(_progress_bar(generations, len(_asked(optimizer))))
+            bar = stack.enter_context(_progress_bar(generations, len(asked(optimizer))))
             always.append(bar)
             hooks.append(bar.candidate)
         try:
             while optimizer.generation < generations and not run.metrics.get("stop"):
-                _generation(run, hooks)
+                _generation(run, partial(_call, hooks))
                 for callback in always:
                     run.metrics.update(_told(callback, run))
         finally:  # on Ctrl-C, too: the writer remembers the last whole generation
@@ -158,6 +158,11 @@ def _progress_bar(generations: int, population: int) -> TrainingProgress:
     from .progress import TrainingProgress
 
     return TrainingProgress(Console(), generations, population)
+
+
+def _call(hooks: Sequence[Callable[[], None]]) -> None:
+    for hook in hooks:
+        hook()
 
 
 def _check_optimizer(optimizer: Any, architecture: Architecture) -> None:
@@ -183,21 +188,10 @@ def _told(callback: Callback, run: Run) -> dict[str, Any]:
     return told or {}
 
 
-def _asked(optimizer: Optimizer) -> Population:
-    """The optimizer's population; plain arrays, shape (candidates, genes), become one."""
-    population: Any = optimizer.ask()
-    return population if hasattr(population, "pair") else Genomes(np.asarray(population, np.float32))
-
-
-def _generation(run: Run, hooks: Sequence[Callable[[], None]]) -> None:
+def _generation(run: Run, done: Callable[[], None]) -> None:
     """One generation: ask, evaluate, tell."""
     begin = time.perf_counter()
-    generation, population = run.optimizer.generation, _asked(run.optimizer)
-
-    def done() -> None:
-        for hook in hooks:
-            hook()
-
+    generation, population = run.optimizer.generation, asked(run.optimizer)
     try:
         result = run.evaluator.evaluate(population, run.task, generation, done=done)
     except RuntimeError as error:

@@ -161,6 +161,21 @@ class Genomes:
         return self.genomes[index]
 
 
+def asked(optimizer: Optimizer) -> Population:
+    """What an optimizer asks for; a plain array of genomes, shape (candidates, genes), becomes a population.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    population: Any = optimizer.ask()
+    if hasattr(population, "pair"):
+        return population
+    genomes = np.asarray(population, np.float32)
+    if genomes.ndim != 2:
+        raise ValueError(f"ask() must return a Population or an array of shape (candidates, genes), not {population!r}")
+    return Genomes(genomes)
+
+
 @dataclass(frozen=True)
 class Copies:
     """One genome many times over: its lifetimes are then evaluated like a population's."""
