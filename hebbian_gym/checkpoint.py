@@ -64,7 +64,11 @@ def refuse_used(folder: Path) -> None:
         FileExistsError: if there are any.
     """
     if found := [name for name in RUN_FILES if (folder / name).exists()]:
-        raise FileExistsError(f"{folder} already holds a run ({', '.join(found)}): resume it, or choose another folder")
+        command = "baseline" if "model.zip" in found else "train"
+        raise FileExistsError(
+            f"{folder} already holds a run ({', '.join(found)}): resume it, or choose another folder; "
+            f"on the command line it goes on by  hebbian-gym {command} --resume {folder}"
+        )
 
 
 @contextmanager

@@ -252,7 +252,8 @@ def test_bad_input_is_one_sentence_not_a_traceback(arguments, sentence, tmp_path
 def test_a_second_run_in_a_folder_is_refused_and_changes_nothing(evolved):
     before = {path: path.read_bytes() for path in evolved.iterdir()}
     told = " ".join(run(*CARTPOLE, "--run-dir", evolved, status=2).split())
-    assert f"already holds a run: go on with hebbian-gym train --resume {evolved}" in told
+    assert "already holds a run (checkpoint.npz, policy.npz): resume it, or choose another folder" in told
+    assert f"on the command line it goes on by hebbian-gym train --resume {evolved}" in told
     assert {path: path.read_bytes() for path in evolved.iterdir()} == before
 
 

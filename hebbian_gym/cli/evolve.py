@@ -119,11 +119,6 @@ def train(
         )  # fmt: skip
         chosen = chosen.evolved_by(optimizer, population, json_object("--optimizer-kwargs", optimizer_kwargs))
         run_dir = run_dir or Path("runs") / preset
-        if all((run_dir / name).exists() for name in (CONFIG, "checkpoint.npz")):
-            raise FileExistsError(
-                f"{run_dir} already holds a run: go on with  hebbian-gym train --resume {shlex.quote(str(run_dir))}, "
-                "or choose another folder with --run-dir"
-            )
     if generations is not None:
         chosen = dataclasses.replace(chosen, generations=generations)
     for body in chosen.specs:
