@@ -65,18 +65,16 @@ def load_contender(where: str | Path, name: str | None = None) -> Contender:
         curve = _curve(path if path.is_dir() else path.parent)
         about = baseline.about
         return Contender(name or about["name"], baseline, about["env_steps"], about["wall_seconds"], curve)
-    if path.is_dir() and not (path / "policy.npz").exists():
-        raise FileNotFoundError(f"{path} holds no run (neither policy.npz nor model.zip)")
     file = find_policy(where)
-    counts, curve = (math.nan, math.nan), _curve(file.parent)
+    of_run = file.name == "policy.npz"  # not what a run began with, or another file beside it
+    counts, curve = (math.nan, math.nan), _curve(file.parent) if of_run else None
     if curve is not None:
         counts = curve.env_steps[-1], curve.wall_seconds[-1]
     elif (card := file.with_suffix(".json")).exists():
         whole = json.loads(card.read_text(encoding="utf-8"))["run"]
         counts = whole["env_steps"], 3600 * whole["hours"]
     policy = HebbianPolicy.load(file)
-    own = file.parent.name if file.name == "policy.npz" else file.stem
-    return Contender(name or own, policy, *counts, curve=curve)
+    return Contender(name or (file.parent.name if of_run else file.stem), policy, *counts, curve=curve)
 
 
 def _curve(run_dir: Path) -> Curve | None:

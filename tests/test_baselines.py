@@ -609,6 +609,10 @@ def test_contenders_come_from_their_files_and_are_compared(tmp_path):
     assert [each.name for each in contenders] == ["own recipe", "own recipe", "es"]
     assert contenders[0].env_steps == 64
     assert contenders[2].env_steps == float(rows(tmp_path / "es")[-1]["time/env_steps"])
+    beside = tmp_path / "es" / "other.npz"
+    beside.write_bytes((tmp_path / "es" / "policy.npz").read_bytes())
+    assert load_contender(beside).name == "other"
+    assert np.isnan(load_contender(beside).env_steps)  # the run's are policy.npz's alone
     result = compare(contenders, ["Push-v0"], ["PushWindy-v0"], episodes=3)
     assert (result.bodies, [len(runs) for runs in result.methods().values()]) == (("Push-v0", "PushWindy-v0"), [2, 1])
     alone = hg.evaluate(hg.HebbianPolicy.load(tmp_path / "es" / "policy.npz"), "PushWindy-v0", 3)
