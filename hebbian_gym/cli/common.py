@@ -132,15 +132,13 @@ def _spread(values: Any, digits: int = 0) -> str:
 
 def find_body(env: str | None, kwargs: str | None, policy: str, meta: dict[str, Any]) -> EnvSpec:
     """The environment of that name, or the policy's own, with these arguments."""
-    import copy
-
     from gymnasium.envs.registration import EnvSpec
 
     from ..registration import find_spec
 
     if env is None and not meta["env"]:
         raise ValueError(f"{policy} does not say which environment it is for: name one with --env")
-    spec = copy.deepcopy(EnvSpec.from_json(meta["env"]) if env is None else find_spec(env))
+    spec = EnvSpec.from_json(meta["env"]) if env is None else find_spec(env)
     spec.kwargs = {**spec.kwargs, **json_object("--env-kwargs", kwargs)}
     return spec
 
