@@ -87,7 +87,7 @@ class HebbianPolicy(nn.Module):
         return self.genes.detach().cpu().numpy()
 
     def reset(self, seed: int | None = None) -> None:
-        """Forget everything: the next act is that of a newborn, drawn from ``seed`` (None: a birth of its own kind)."""
+        """Forget everything: the next act is that of a newborn, drawn from ``seed`` (None: from no seed)."""
         self._births = np.random.default_rng(seed)
         self._network: PlasticNetwork | None = None
         self._lifetimes: Lifetimes | None = None
